@@ -1,0 +1,100 @@
+"""A deployed variant: what was asked for, what is there, what happened to it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from foodbench.records.base import Record
+from foodbench.records.experiments import Variant
+
+__all__ = [
+    "CpuLimiter",
+    "Deployment",
+    "DeploymentEvent",
+    "DeploymentState",
+    "LoadBalancer",
+    "ReplicaState",
+    "ScalingDecision",
+]
+
+CpuLimiter = Literal["cgroup-v2", "cgroup-v1", "systemd-scope", "duty-cycle"]
+LoadBalancer = Literal["haproxy", "built-in"]
+
+
+class Deployment(Record):
+    """The intent: written before the first process is started."""
+
+    id: str
+    variant: Variant
+    bundle_digest: str
+    model_digest: str
+    target: Literal["local"] = "local"
+    created_at: str
+    """UTC, ISO 8601."""
+
+
+class ReplicaState(Record):
+    """One replica: the counterpart of a pod."""
+
+    name: str
+    pid: int
+    """Of the service process; 0 while it is not running."""
+    started_at: float
+    """Seconds since the epoch."""
+    port: int
+    phase: Literal["starting", "ready", "unready", "draining", "back-off"]
+    restarts: int = Field(default=0, ge=0)
+
+
+class DeploymentState(Record):
+    """What is there now. Written by the supervisor at every change."""
+
+    id: str
+    phase: Literal["starting", "available", "stopping", "stopped", "failed"]
+    supervisor_pid: int
+    supervisor_started_at: float
+    """Creation time of the process, seconds since the epoch: tells it from a later one of the same pid."""
+    url: str
+    replicas: tuple[ReplicaState, ...]
+    desired_replicas: int
+    cpu_limiter: CpuLimiter
+    memory_limit_enforced: bool
+    load_balancer: LoadBalancer
+    load_balancer_pid: int | None
+    failure: str | None = None
+    """Why the phase is failed; one line."""
+    updated_at: float
+
+    @property
+    def ready_replicas(self) -> int:
+        """Replicas that receive connections."""
+        return sum(replica.phase == "ready" for replica in self.replicas)
+
+
+class DeploymentEvent(Record):
+    """Something that happened to a deployment, in the words of Kubernetes' events where it has one."""
+
+    time_s: float
+    """Seconds since the epoch."""
+    type: Literal["Normal", "Warning"]
+    reason: str
+    """Started, Ready, Unhealthy, OOMKilled, BackOff, Killing, ScalingReplicaSet, SuccessfulRescale, ..."""
+    replica: str | None
+    message: str
+
+
+class ScalingDecision(Record):
+    """One sync of the autoscaler."""
+
+    time_s: float
+    current_replicas: int
+    utilisation_percent: float | None
+    """Mean CPU usage over request; None while there are no metrics."""
+    ratio: float | None
+    """Utilisation over its target."""
+    recommended_replicas: int
+    desired_replicas: int
+    limited_by: str
+    """What came between the recommendation and the decision; empty where nothing did."""

@@ -1,0 +1,181 @@
+"""What an experiment asks for, fully resolved: data, models, variants, load."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from foodbench.records.base import Record
+
+__all__ = [
+    "Augmentation",
+    "Autoscaling",
+    "DataSpec",
+    "Experiment",
+    "FineTuning",
+    "HeadTraining",
+    "LoadProfile",
+    "Mode",
+    "ModelSpec",
+    "Recipe",
+    "Resources",
+    "Runtime",
+    "SyntheticData",
+    "Variant",
+]
+
+Mode = Literal["single", "lb", "hpa"]
+"""One replica; a fixed number behind a load balancer; as many as the HPA algorithm asks for."""
+
+Runtime = Literal["keras", "litert", "litert-int8"]
+"""What computes the prediction inside the service."""
+
+
+class SyntheticData(Record):
+    """How to draw the synthetic 11-class set. Equal values draw equal images."""
+
+    seed: int = 7
+    image_size_px: int = Field(default=96, ge=16, le=1024)
+    training_images_per_class: int = Field(default=60, ge=2)
+    validation_images_per_class: int = Field(default=20, ge=1)
+    evaluation_images_per_class: int = Field(default=20, ge=1)
+
+
+class DataSpec(Record):
+    """Where the photographs come from.
+
+    Exactly one of ``path`` (a folder or a zip or tar archive, in Food-11's own layout or in class
+    folders) and ``synthetic`` is given. ``label`` names the set wherever its accuracy is shown.
+    """
+
+    label: str
+    path: str | None = None
+    synthetic: SyntheticData | None = None
+
+
+class Augmentation(Record):
+    """Random changes of a training image. Fractions are of the image's side, 0 leaves a step out."""
+
+    rotation_degrees: float = Field(default=20.0, ge=0, le=180)
+    zoom_fraction: float = Field(default=0.2, ge=0, lt=1)
+    shift_fraction: float = Field(default=0.1, ge=0, lt=1)
+    shear_degrees: float = Field(default=10.0, ge=0, lt=90)
+    horizontal_flip: bool = True
+
+
+class HeadTraining(Record):
+    """First phase: the softmax head is trained, the base is frozen."""
+
+    epochs: int = Field(default=20, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class FineTuning(Record):
+    """Second phase: the last ``unfrozen_layers`` layers of the base are trained too."""
+
+    epochs: int = Field(default=5, ge=0)
+    learning_rate: float = Field(default=1e-5, gt=0)
+    unfrozen_layers: int = Field(default=5, ge=0)
+
+
+class Recipe(Record):
+    """How a model is trained. The defaults are the two-phase recipe of the report."""
+
+    seed: int = 1
+    batch_size: int = Field(default=32, ge=1)
+    augmentation: Augmentation | None = Augmentation()
+    head: HeadTraining = HeadTraining()
+    fine_tuning: FineTuning = FineTuning()
+    early_stopping_patience_epochs: int = Field(default=4, ge=1)
+
+
+class ModelSpec(Record):
+    """A model to train.
+
+    ``weights`` is ``"imagenet"``, ``"none"`` (random, marked so wherever its accuracy shows) or the
+    path of a weights file. ``scaling`` is None for the backbone's own preprocessing.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)
+    backbone: str
+    width: float | None = Field(default=None, gt=0, le=2)
+    input_size_px: int = Field(default=224, ge=32, le=1024)
+    weights: str = "imagenet"
+    scaling: Literal["zero-to-one", "minus-one-to-one", "caffe"] | None = None
+    recipe: Recipe = Recipe()
+
+
+class Resources(Record):
+    """CPU and memory of one replica, as a pod would request and be limited to."""
+
+    cpu_request_cores: float = Field(gt=0)
+    cpu_limit_cores: float = Field(gt=0)
+    memory_limit_bytes: int = Field(gt=0)
+
+
+class Autoscaling(Record):
+    """Bounds and target of the HorizontalPodAutoscaler."""
+
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int = Field(default=5, ge=1)
+    target_cpu_percent: float = Field(default=40.0, gt=0)
+    """Mean CPU usage of the replicas as a percentage of their request."""
+
+
+class Variant(Record):
+    """One answer to try: model, runtime, deployment mode, resources."""
+
+    name: str
+    model: str
+    runtime: Runtime
+    mode: Mode
+    replicas: int = Field(ge=1)
+    """Replicas at the start; in mode hpa the minimum."""
+    autoscaling: Autoscaling | None = None
+    resources: Resources
+
+    @property
+    def most_replicas(self) -> int:
+        """The most replicas this variant can ever have."""
+        return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
+
+
+class LoadProfile(Record):
+    """A closed loop: each user sends a request, waits for the answer, and sends the next."""
+
+    users: int = Field(default=10, ge=1, le=10_000)
+    duration_s: float = Field(default=30.0, gt=0, le=86_400)
+    path: str = Field(default="/test", pattern=r"^/")
+    connection: Literal["close", "keep-alive"] = "close"
+    timeout_s: float = Field(default=30.0, gt=0)
+    warm_up_requests: int = Field(default=5, ge=0)
+    """Sent one by one before the measurement; not part of it."""
+
+
+class Experiment(Record):
+    """A whole experiment, resolved: nothing is left to default later."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=60)
+    title: str
+    data: DataSpec
+    models: tuple[ModelSpec, ...]
+    variants: tuple[Variant, ...]
+    load: LoadProfile
+    hpa_load: LoadProfile
+    """The load for variants in mode hpa, which need longer to show what they do."""
+    repeats: int = Field(default=1, ge=1, le=100)
+    generator_reserve_cores: float = Field(default=0.5, ge=0)
+    """Cores kept for the load generator and the load balancer when replicas are sized."""
+
+    def model(self, name: str) -> ModelSpec:
+        """Return the model called ``name``.
+
+        Raises:
+            KeyError: No model of that name.
+        """
+        return {model.name: model for model in self.models}[name]
+
+    def load_for(self, variant: Variant) -> LoadProfile:
+        """Return the load that ``variant`` is measured with."""
+        return self.hpa_load if variant.mode == "hpa" else self.load

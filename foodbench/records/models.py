@@ -1,0 +1,90 @@
+"""What training leaves: the model, how it was trained, how accurate it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from foodbench.records.base import Record
+from foodbench.records.datasets import DatasetRecord, Split
+from foodbench.records.experiments import ModelSpec
+from foodbench.records.provenance import Provenance
+
+__all__ = ["EpochMetrics", "Evaluation", "ModelArtifact", "ParameterCount", "WeightsUsed"]
+
+
+class ParameterCount(Record):
+    """Parameters of the base, in Keras' own three figures (every layer trainable)."""
+
+    total: int
+    trainable: int
+    non_trainable: int
+
+
+class WeightsUsed(Record):
+    """Which weights the base began with."""
+
+    kind: Literal["imagenet", "file", "random"]
+    file_name: str | None = None
+    sha256: str | None = None
+
+
+class EpochMetrics(Record):
+    """One epoch of one phase."""
+
+    phase: Literal["head", "fine-tuning"]
+    epoch: int
+    """From 1, counted within the phase."""
+    training_loss: float
+    training_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    duration_s: float
+
+
+class Evaluation(Record):
+    """A model's answers on one split."""
+
+    split: Split
+    images: int
+    correct: int
+    accuracy: float = Field(ge=0, le=1)
+    accuracy_low: float = Field(ge=0, le=1)
+    """Lower end of the 95 % Wilson score interval."""
+    accuracy_high: float = Field(ge=0, le=1)
+    loss: float | None
+    """Mean sparse categorical cross-entropy, in nats."""
+    confusion: tuple[tuple[int, ...], ...]
+    """Images by true class (row) and predicted class (column)."""
+
+
+class ModelArtifact(Record):
+    """A trained model on disk."""
+
+    digest: str
+    """Of the resolved inputs: specification, data set digest, weights."""
+    spec: ModelSpec
+    dataset: DatasetRecord
+    weights: WeightsUsed
+    base_parameters: ParameterCount
+    model_parameters: int
+    epochs: tuple[EpochMetrics, ...]
+    validation_accuracy_head: float
+    validation_accuracy_fine_tuned: float | None
+    """None where no fine-tuning took place."""
+    evaluation: Evaluation
+    keras_file: str
+    """File name, beside the record."""
+    keras_file_sha256: str
+    keras_file_bytes: int
+    training_duration_s: float
+    provenance: Provenance
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What must be said wherever this model's accuracy is shown."""
+        marks = [self.dataset.label]
+        if self.weights.kind == "random":
+            marks.append("random initial weights")
+        return tuple(marks)
