@@ -1,0 +1,1 @@
+"""Figures, statistics, validity, advice: pure functions over records."""

@@ -1,0 +1,1 @@
+"""The load: Locust in a process of its own, every request kept."""

@@ -1,0 +1,1 @@
+"""What the replicas use while they are under load."""

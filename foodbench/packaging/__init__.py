@@ -1,0 +1,1 @@
+"""From a Keras model to a bundle that a runtime can serve, with its measured fidelity."""

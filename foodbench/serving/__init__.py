@@ -1,0 +1,1 @@
+"""The service that runs in a replica. Needs nothing of foodbench but imaging."""

@@ -1,0 +1,1 @@
+"""Replicas as supervised processes, a load balancer in front, the HPA algorithm above."""
