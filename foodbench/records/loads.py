@@ -25,26 +25,28 @@ FailureKind = Literal[
 
 
 class SiegeFigures(Record):
-    """The twelve figures siege prints, by siege's own definitions (4.1.6)."""
+    """The twelve figures siege prints, by siege's own definitions (4.1.6); see ``analysis.siege``."""
 
     transactions: int
     """Requests answered, whatever the status, except 408 and 5xx."""
     availability_percent: float = Field(ge=0, le=100)
     elapsed_s: float
     data_transferred_mib: float
-    """siege's MB is 2^20 bytes."""
+    """Bodies of all answers, without headers. siege's MB is 2^20 bytes."""
     response_time_s: float
-    """Mean over the transactions."""
+    """Sum of the times of all answers (408 and 5xx among them) over the number of transactions."""
     transactions_per_s: float
     throughput_mib_per_s: float
     concurrency: float
-    """Sum of the transactions' times over the elapsed time: requests under way on average."""
+    """Sum of the times of all answers over the elapsed time: requests under way on average."""
     successful_transactions: int
     """Those below HTTP 400."""
     failed_transactions: int
     """Socket errors, time-outs, 408 and 5xx."""
     longest_transaction_s: float
+    """Of all answers."""
     shortest_transaction_s: float
+    """Of all answers; 0 where no transaction was successful."""
 
 
 class LatencyPercentile(Record):
@@ -85,3 +87,5 @@ class LoadResult(Record):
     """False where the generator ended before its time."""
     generator_cpu_cores: float | None
     """Mean CPU the generator itself used; None where it could not be read."""
+    notes: tuple[str, ...] = ()
+    """Where the load differed from siege's, or from what was asked for; a line each."""

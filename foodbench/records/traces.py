@@ -21,7 +21,7 @@ LOAD_COLUMNS: dict[str, ColumnType] = {
     "started_at": "float64",  # seconds since the epoch
     "latency_ms": "float64",  # connect to last byte
     "status": "int64",  # HTTP status; 0 where no answer came
-    "received_bytes": "int64",  # headers and body
+    "received_bytes": "int64",  # of the body, as it was sent; headers are not counted, as siege does
     "failure": "string",  # a FailureKind, or empty
     "detail": "string",  # the error as received, or empty
 }
