@@ -1,0 +1,171 @@
+"""From the bytes of a photograph to a square of RGB pixels."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Registers WebP; left to itself Pillow would import all of its plugins at the first WebP image.
+from PIL import ExifTags, Image, UnidentifiedImageError, WebPImagePlugin
+
+__all__ = ["MOST_PIXELS", "ImageError", "ImageFacts", "decode", "examine"]
+
+MOST_PIXELS = 3 * 2**24
+"""Width times height that is decoded at most: a 50-megapixel camera's (8160 x 6144). It costs at most
+192 MiB at 4 bytes a pixel, and is below the size at which Pillow itself begins to warn."""
+
+FORMATS = ("JPEG", "PNG", WebPImagePlugin.WebPImageFile.format, "GIF", "BMP")
+"""The others are rare among photographs, and each decoder is one more that a hostile file can reach."""
+
+FILTER = Image.Resampling.BILINEAR
+"""Pillow widens the filter when it makes an image smaller, so nothing aliases. Bilinear is what Keras' own
+loaders use by default, and costs half of bicubic."""
+
+REDUCING_GAP = 2.0
+"""Before the filter an image is reduced by a whole number to no less than this times the size wanted."""
+
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (EXIF 2.32, tag 0x0112)."""
+
+
+class ImageError(ValueError):
+    """The bytes are not an image that can be used.
+
+    Args:
+        reason: Why, in one line fit for whoever sent them.
+        too_large: Whether it is refused for its size alone.
+    """
+
+    def __init__(self, reason: str, *, too_large: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.too_large = too_large
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image is before it is converted."""
+
+    format: str
+    mode: str
+    """Pillow's name for how it is stored: RGB, L, P, CMYK, RGBA, I;16, ..."""
+    width_px: int
+    height_px: int
+
+
+def decode(data: bytes, size_px: int, *, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
+    """Decode a photograph to a square, upright, in RGB.
+
+    The whole image is used: its sides are scaled each for itself, as Keras' loaders do by default. A
+    JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that is still no smaller than the square, which
+    saves most of the time of a large photograph. Transparent parts become white; of an animation the first
+    picture is taken.
+
+    Args:
+        data: A JPEG, PNG, WebP, GIF or BMP file of any colour mode.
+        size_px: Side of the square.
+        most_pixels: Width times height from which the image is refused, before it is decoded.
+
+    Returns:
+        A writable uint8 array ``(size_px, size_px, 3)``.
+
+    Raises:
+        ImageError: It is empty, of another format, too large, truncated or damaged.
+    """
+    try:
+        with _open(data, most_pixels) as image:
+            image.draft(None, (size_px, size_px))
+            small = _to_plain_mode(image).resize((size_px, size_px), FILTER, reducing_gap=REDUCING_GAP)
+            # A square can be turned after it was made small, at a fraction of the cost.
+            return np.array(_turn_upright(_to_rgb(small), _orientation(image)))
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file leads them to
+        raise _refusal(error) from error
+
+
+def examine(data: bytes, *, most_pixels: int = MOST_PIXELS) -> ImageFacts:
+    """Read an image to its end, at the least cost that shows whether it is whole.
+
+    Args:
+        data: As for :func:`decode`.
+        most_pixels: As for :func:`decode`.
+
+    Raises:
+        ImageError: :func:`decode` would refuse it.
+    """
+    try:
+        with _open(data, most_pixels) as image:
+            facts = ImageFacts(image.format or "", image.mode, image.width, image.height)
+            image.draft(None, (1, 1))
+            image.load()
+            return facts
+    except ImageError:
+        raise
+    except Exception as error:  # as above
+        raise _refusal(error) from error
+
+
+def _open(data: bytes, most_pixels: int) -> Image.Image:
+    if not data:
+        raise ImageError("the file is empty")
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > most_pixels:
+        raise _too_large(f"{image.width} x {image.height} pixels are more than the {most_pixels} that are decoded")
+    return image
+
+
+def _refusal(error: Exception) -> ImageError:
+    if isinstance(error, UnidentifiedImageError):
+        return ImageError("not a JPEG, PNG, WebP, GIF or BMP image")
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning | MemoryError):
+        return _too_large("more pixels than are decoded")
+    detail = " ".join(str(error).split())[:200] or type(error).__name__
+    return ImageError(f"the image is damaged: {detail}")
+
+
+def _too_large(reason: str) -> ImageError:
+    return ImageError(reason, too_large=True)
+
+
+def _to_plain_mode(image: Image.Image) -> Image.Image:
+    """Return it in a mode that the filter can work on: L, LA, RGB, RGBA or CMYK."""
+    if image.mode.startswith("I"):
+        # 16 bits a sample (PNG knows no more). Pillow's own conversion would cut off instead of scaling.
+        return Image.fromarray((np.asarray(image).clip(0, 0xFFFF) >> 8).astype(np.uint8))
+    if image.has_transparency_data and image.mode not in {"LA", "RGBA"}:
+        return image.convert("RGBA")
+    if image.mode == "P":
+        return image.convert("RGB")
+    return image.convert("L") if image.mode == "1" else image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode not in {"LA", "RGBA"}:
+        return image.convert("RGB")
+    canvas = Image.new("RGB", image.size, "white")
+    canvas.paste(image.convert("RGB"), mask=image.getchannel("A"))
+    return canvas
+
+
+def _orientation(image: Image.Image) -> int | None:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the picture
+        return None
+
+
+def _turn_upright(image: Image.Image, orientation: int | None) -> Image.Image:
+    turn = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
