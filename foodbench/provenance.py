@@ -14,7 +14,7 @@ from foodbench.errors import FoodbenchError
 from foodbench.process import run
 from foodbench.records.provenance import Provenance
 
-__all__ = ["read_provenance", "utc_now"]
+__all__ = ["read_provenance", "usable_cores", "utc_now"]
 
 DECIDING_FEATURES = (
     "avx", "avx2", "fma", "f16c", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx512_bf16",
@@ -43,7 +43,7 @@ def read_provenance() -> Provenance:
         operating_system=f"{platform.system()} {platform.release()}",
         cpu_model=model,
         cpu_features=features,
-        cpu_cores=_usable_cores(),
+        cpu_cores=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
         python_version=platform.python_version(),
         package_versions=_package_versions(),
@@ -51,7 +51,8 @@ def read_provenance() -> Provenance:
     )
 
 
-def _usable_cores() -> int:
+def usable_cores() -> int:
+    """Return how many CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

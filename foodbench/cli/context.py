@@ -1,0 +1,96 @@
+"""What several commands work out from their options, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from foodbench.errors import InputError
+
+if TYPE_CHECKING:
+    from foodbench.deploy.target import Target
+    from foodbench.records.experiments import Experiment, Mode, Runtime
+    from foodbench.records.models import ModelArtifact
+    from foodbench.store import Store
+
+__all__ = [
+    "current_models",
+    "delete_deployment",
+    "open_experiment",
+    "open_store",
+    "open_target",
+    "parse_mode",
+    "parse_runtime",
+]
+
+
+def open_store(results: Path) -> Store:
+    """Return the store at ``results``."""
+    from foodbench.store import Store
+
+    return Store(results)
+
+
+def open_experiment(path_or_name: str, data: str | None) -> Experiment:
+    """Read the experiment that the options mean."""
+    from foodbench.experiment import read_experiment
+    from foodbench.shipped import find_experiment
+
+    return read_experiment(find_experiment(path_or_name), data_path=data)
+
+
+def current_models(store: Store) -> tuple[ModelArtifact, ...]:
+    """Return the models trained last.
+
+    Raises:
+        InputError: None was.
+    """
+    artifacts = [store.find_model(digest) for digest in store.current().models]
+    found = tuple(artifact for artifact in artifacts if artifact is not None)
+    if not found:
+        raise InputError(f"no model has been trained into {store.root}", "Train one first: foodbench train")
+    return found
+
+
+def parse_runtime(name: str) -> Runtime:
+    """Return the runtime called ``name``.
+
+    Raises:
+        InputError: There is no such runtime.
+    """
+    from foodbench.records.experiments import Runtime
+
+    for runtime in get_args(Runtime):
+        if runtime == name:
+            return runtime  # type: ignore[no-any-return]
+    raise InputError(f"--runtime: received {name}", f"Choose one of {', '.join(get_args(Runtime))}")
+
+
+def parse_mode(name: str) -> Mode:
+    """Return the deployment mode called ``name``.
+
+    Raises:
+        InputError: There is no such mode.
+    """
+    from foodbench.records.experiments import Mode
+
+    for mode in get_args(Mode):
+        if mode == name:
+            return mode  # type: ignore[no-any-return]
+    raise InputError(f"--mode: received {name}", f"Choose one of {', '.join(get_args(Mode))}")
+
+
+def open_target(store: Store) -> Target:
+    """Return where variants are deployed: this machine."""
+    from foodbench.deploy.local import LocalTarget
+
+    return LocalTarget(store)
+
+
+def delete_deployment(store: Store, target: Target, deployment_id: str) -> None:
+    """Remove a deployment, its processes and its folder, and forget it as the current one."""
+    target.delete(deployment_id)
+    store.remove_deployment(deployment_id)
+    current = store.current()
+    if current.deployment == deployment_id:
+        store.set_current(current.model_copy(update={"deployment": None}))

@@ -1,0 +1,73 @@
+"""``foodbench train``: train the models of an experiment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from foodbench.cli.options import (
+    DEFAULT_EXPERIMENT,
+    DEFAULT_RESULTS,
+    DataOption,
+    ExperimentOption,
+    JsonOption,
+    QuietOption,
+    ResultsOption,
+    VerboseOption,
+    WeightsOption,
+)
+
+__all__ = ["train"]
+
+
+def train(
+    experiment: ExperimentOption = DEFAULT_EXPERIMENT,
+    model: Annotated[
+        list[str] | None, typer.Option("--model", "-m", metavar="NAME", help="Only this model; may be repeated.")
+    ] = None,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train the models of an experiment and measure their accuracy.
+
+    What is already trained with the same settings on the same photographs is not trained again.
+
+    Examples: foodbench train · foodbench train -e food101-10 --data photos.tar --weights ~/weights
+    """
+    from foodbench.cli.console import output, print_json, remarks, showing_progress
+    from foodbench.cli.context import open_experiment, open_store
+    from foodbench.cli.tables import models_table
+    from foodbench.errors import InputError
+    from foodbench.pipeline import ensure_models
+    from foodbench.store import Current
+
+    resolved = open_experiment(experiment, data)
+    names = [spec.name for spec in resolved.models]
+    for name in model or []:
+        if name not in names:
+            raise InputError(f"{resolved.name} has no model {name}", f"It has {', '.join(names)}")
+    chosen = [spec for spec in resolved.models if not model or spec.name in model]
+    store = open_store(results)
+    with showing_progress(quiet=quiet) as progress:
+        artifacts = ensure_models(resolved.data, chosen, store, weights_directory=weights, progress=progress)
+    current = store.current()
+    digests = tuple(artifact.digest for artifact in artifacts)
+    # A new set of models begins a new run; what is deployed stays as it is.
+    store.set_current(
+        Current(
+            models=digests,
+            deployment=current.deployment,
+            run=current.run if current.models == digests else None,
+        )
+    )
+    if as_json:
+        print_json([artifact.model_dump(mode="json") for artifact in artifacts])
+        return
+    output().print(models_table(artifacts))
+    if not quiet:
+        remarks().print("Next: foodbench deploy --mode single, lb or hpa")
