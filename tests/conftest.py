@@ -1,0 +1,45 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from foodbench.store import Store
+
+# TensorFlow, where a test needs it, must not talk or look for accelerators.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture(scope="session")
+def require_program() -> Callable[[str], str]:
+    """Find a program on PATH. In CI a missing one is a failure; elsewhere the test is skipped."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
+        if found is not None:
+            return found
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} is missing; .ci/run installs it")
+        pytest.skip(f"{name} is not on this machine")
+
+    return find
+
+
+@pytest.fixture(autouse=True)
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep the user's own settings out of the tests."""
+    for name in ("FOODBENCH_DATA", "FOODBENCH_WEIGHTS", "FOODBENCH_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
+    yield
