@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,8 +38,7 @@ def require_program() -> Callable[[str], str]:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quiet_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the user's own settings out of the tests."""
     for name in ("FOODBENCH_DATA", "FOODBENCH_WEIGHTS", "FOODBENCH_RESULTS"):
         monkeypatch.delenv(name, raising=False)
-    yield

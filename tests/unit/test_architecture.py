@@ -67,18 +67,18 @@ def imports_of(path: Path) -> Iterator[str]:
 
 
 def own_imports(path: Path) -> set[str]:
-    names = {name.split(".")[1] for name in imports_of(path) if name.startswith("foodbench.")}
+    names = {name.split(".", 2)[1] for name in imports_of(path) if name.startswith("foodbench.")}
     return {name for name in names if name in LAYER_OF}
 
 
 def test_every_module_has_a_layer() -> None:
-    top = {name.split(".")[0] for name, _ in modules()} - {"__init__", "_shipped"}
+    top = {name.partition(".")[0] for name, _ in modules()} - {"__init__", "_shipped"}
     assert top == set(LAYER_OF)
 
 
 @pytest.mark.parametrize(("name", "path"), [pytest.param(*found, id=found[0]) for found in modules()])
 def test_imports_point_down(name: str, path: Path) -> None:
-    top = name.split(".")[0]
+    top = name.partition(".")[0]
     if top == "__init__":
         return
     for other in own_imports(path):
