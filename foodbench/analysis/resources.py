@@ -1,0 +1,120 @@
+"""Memory, CPU and replicas over the time of a load, weighted by the intervals that really lay between samples.
+
+Memory and replica counts are read at a moment and taken to hold until the next sample (a step function).
+Over a gap (an interval more than twice as long as asked for) nobody knows what they were: it counts in
+neither numerator nor denominator. CPU and throttling are differences of counters, exact over any interval,
+gaps among them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from foodbench.errors import InvalidMeasurement
+from foodbench.records.traces import ResourceSummary
+
+__all__ = ["GAP_FACTOR", "step_mean", "summarise_resources"]
+
+GAP_FACTOR = 2.0
+"""An interval this many times as long as asked for is a gap: at least one sample is missing."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+def summarise_resources(
+    replicas: pa.Table, counts: pa.Table, *, memory_loaded_bytes: int, interval_s: float
+) -> ResourceSummary:
+    """Summarise what a deployment used.
+
+    Args:
+        replicas: One row a replica and sample, with the columns of ``REPLICA_COLUMNS``.
+        counts: One row a sample, with the columns of ``DEPLOYMENT_COLUMNS``.
+        memory_loaded_bytes: Of one replica, model loaded, before the load; passed through.
+        interval_s: What was asked for between two samples, above 0.
+
+    Raises:
+        InvalidMeasurement: There is no sample of any replica.
+    """
+    if len(replicas) == 0:
+        raise InvalidMeasurement("the replicas' usage was never sampled", "Load the service for longer than a second")
+    times = np.unique(np.concatenate([_column(replicas, "time_s"), _column(counts, "time_s")]))
+    at = np.searchsorted(times, _column(replicas, "time_s"))
+    memory = _column(replicas, "memory_bytes")
+    total = np.bincount(at, memory, minlength=len(times)).astype(np.float64)
+    living = np.bincount(at, minlength=len(times)).astype(np.float64)
+    living_mean = step_mean(times, living, interval_s)
+    total_mean = step_mean(times, total, interval_s)
+    count_times, ready = _column(counts, "time_s"), _column(counts, "ready_replicas")
+    return ResourceSummary(
+        samples=len(times),
+        gaps=int(_is_gap(times, interval_s).sum()),
+        memory_loaded_bytes=memory_loaded_bytes,
+        memory_per_replica_mean_bytes=round(total_mean / living_mean) if living_mean else round(memory.mean()),
+        memory_per_replica_peak_bytes=round(memory.max()),
+        memory_total_mean_bytes=round(total_mean),
+        memory_total_peak_bytes=round(total.max()),
+        cpu_total_mean_cores=_cpu_mean(replicas, times),
+        replicas_mean=step_mean(count_times, ready, interval_s) if len(counts) else 0.0,
+        replicas_peak=int(ready.max(initial=0.0)),
+        throttled_fraction=_throttled_fraction(replicas),
+    )
+
+
+def step_mean(times_s: Numbers, values: Numbers, interval_s: float) -> float:
+    """Return the mean of a step function over time, without its gaps.
+
+    Each value holds from its own time to the next; the last one ends the function and weighs nothing. Where
+    no interval is left (one sample, or gaps only) it is the plain mean of the values.
+
+    Args:
+        times_s: Rising; one or more.
+        values: One a time.
+        interval_s: What was asked for between two times.
+    """
+    weights = np.where(_is_gap(times_s, interval_s), 0.0, np.diff(times_s))
+    if not weights.sum() > 0:
+        return float(values.mean())
+    return float(np.average(values[:-1], weights=weights))
+
+
+def _is_gap(times_s: Numbers, interval_s: float) -> npt.NDArray[np.bool_]:
+    return np.diff(times_s) > GAP_FACTOR * interval_s
+
+
+def _cpu_mean(replicas: pa.Table, times_s: Numbers) -> float:
+    duration_s = float(times_s[-1] - times_s[0])
+    if not duration_s > 0:
+        return 0.0
+    used_s = 0.0
+    for rows in _rows_by_replica(replicas):
+        cores = _column(replicas, "cpu_cores")[rows]
+        # A rate belongs to the interval before its sample; a replica's first sample has none.
+        intervals_s = np.diff(_column(replicas, "time_s")[rows])
+        used_s += float(np.nansum(cores[1:] * intervals_s))
+    return used_s / duration_s
+
+
+def _throttled_fraction(replicas: pa.Table) -> float | None:
+    throttled_s = watched_s = 0.0
+    for rows in _rows_by_replica(replicas):
+        held_back_s = np.diff(_column(replicas, "throttled_s")[rows])
+        # The counter goes back where the replica was started again: that interval says nothing.
+        known = held_back_s >= 0
+        throttled_s += float(held_back_s[known].sum())
+        watched_s += float(np.diff(_column(replicas, "time_s")[rows])[known].sum())
+    if not watched_s > 0:
+        return None
+    # A kernel sums over cores, so a replica held back on two at once would count twice.
+    return min(1.0, throttled_s / watched_s)
+
+
+def _rows_by_replica(replicas: pa.Table) -> list[npt.NDArray[np.intp]]:
+    names = np.asarray(replicas["replica"].to_pylist())
+    order = np.argsort(_column(replicas, "time_s"), kind="stable")
+    return [order[names[order] == name] for name in np.unique(names)]
+
+
+def _column(table: pa.Table, name: str) -> Numbers:
+    return np.asarray(table[name].to_numpy(), dtype=np.float64)

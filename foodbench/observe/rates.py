@@ -1,0 +1,30 @@
+"""From what a replica has used so far to what it is using now."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from foodbench.records.traces import ReplicaUsage
+
+__all__ = ["Reading", "cpu_cores"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one replica had used at one moment."""
+
+    time_s: float
+    usage: ReplicaUsage
+
+
+def cpu_cores(now: Reading, before: Reading | None) -> float:
+    """Return the mean CPU a replica used between two readings, over the time that really lay between them.
+
+    NaN where it cannot be known: at a replica's first reading, and where its counter went back because its
+    processes were started again.
+    """
+    if before is None:
+        return math.nan
+    used_s, passed_s = now.usage.cpu_s - before.usage.cpu_s, now.time_s - before.time_s
+    return used_s / passed_s if used_s >= 0 and passed_s > 0 else math.nan
