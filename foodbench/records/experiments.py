@@ -60,7 +60,7 @@ class Augmentation(Record):
     rotation_degrees: float = Field(default=20.0, ge=0, le=180)
     zoom_fraction: float = Field(default=0.2, ge=0, lt=1)
     shift_fraction: float = Field(default=0.1, ge=0, lt=1)
-    shear_degrees: float = Field(default=10.0, ge=0, lt=90)
+    shear_degrees: float = Field(default=10.0, ge=0, le=45)
     horizontal_flip: bool = True
 
 
@@ -82,7 +82,7 @@ class FineTuning(Record):
 class Recipe(Record):
     """How a model is trained. The defaults are the two-phase recipe of the report."""
 
-    seed: int = 1
+    seed: int = Field(default=1, ge=0, lt=2**31)
     batch_size: int = Field(default=32, ge=1)
     augmentation: Augmentation | None = Augmentation()
     head: HeadTraining = HeadTraining()

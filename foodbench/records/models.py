@@ -69,6 +69,8 @@ class ModelArtifact(Record):
     weights: WeightsUsed
     base_parameters: ParameterCount
     model_parameters: int
+    head_phase_trained: Literal["head", "whole-model"] = "head"
+    """What the first phase trained: the head alone, or, the initial weights being random, all of the model."""
     epochs: tuple[EpochMetrics, ...]
     validation_accuracy_head: float
     validation_accuracy_fine_tuned: float | None

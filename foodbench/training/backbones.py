@@ -1,0 +1,133 @@
+"""Builds a classifier from one of Keras' networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foodbench.errors import InputError
+from foodbench.keras_door import keras
+from foodbench.records.experiments import ModelSpec
+from foodbench.records.models import ParameterCount
+from foodbench.training.catalogue import Backbone, find_backbone
+
+__all__ = ["Classifier", "build_base", "build_classifier", "count_parameters"]
+
+FEW_STEPS_MOMENTUM = 0.9
+"""Keras' networks average batch statistics over the last 100 to 1,000 steps, which suits ImageNet. From
+random weights, on a small set, the average would still hold its initial value when training ends."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A base without top, average pooling and a softmax head. All three models share their weights."""
+
+    model: Any
+    """From scaled images, float32 (n, size, size, 3), to probabilities (n, classes)."""
+    features: Any
+    """From scaled images to the base's pooled features (n, features)."""
+    head: Any
+    """From pooled features to probabilities."""
+    base: Any
+
+
+def build_base(spec: ModelSpec) -> Any:
+    """Build the network that ``spec`` (resolved) names, without top, with average pooling and random weights.
+
+    Raises:
+        InputError: It cannot be built at that size or width.
+    """
+    backbone = find_backbone(spec.backbone)
+    options: dict[str, Any] = {} if spec.width is None else {"alpha": spec.width}
+    if backbone.optional_preprocessing:
+        options["include_preprocessing"] = False
+    shape = (spec.input_size_px, spec.input_size_px, 3)
+    build = getattr(keras.applications, backbone.name)
+    try:
+        return build(include_top=False, pooling="avg", weights=None, input_shape=shape, **options)
+    except ValueError as error:
+        raise InputError(f"model {spec.name}: {backbone.name} cannot be built so: {_first_line(error)}") from error
+
+
+def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Classifier:
+    """Build the classifier that ``spec`` (resolved) names.
+
+    A base with given weights stays in inference mode whatever is done to the classifier: its
+    BatchNorm statistics and dropout belong to the weights. A base with random ones is trained as a
+    network is, and its BatchNorm layers follow the data quickly.
+
+    Args:
+        spec: What to build.
+        classes: Outputs of the head.
+        weights: A file with the base's weights; None leaves them random.
+
+    Raises:
+        InputError: The base cannot be built so, or the file does not fit it.
+    """
+    base = build_base(spec)
+    if weights is not None:
+        _load_weights(base, weights, spec)
+    else:
+        for layer in _batch_norms(base.layers):
+            layer.momentum = min(layer.momentum, FEW_STEPS_MOMENTUM)
+    image = keras.Input((spec.input_size_px, spec.input_size_px, 3), name="image")
+    features = base(_adapted(image, find_backbone(spec.backbone)), training=None if weights is None else False)
+    head = keras.layers.Dense(classes, activation="softmax", name="classes")
+    pooled = keras.Input(features.shape[1:], name="features")
+    return Classifier(
+        model=keras.Model(image, head(features), name="classifier"),
+        features=keras.Model(image, features, name="features"),
+        head=keras.Model(pooled, head(pooled), name="head"),
+        base=base,
+    )
+
+
+def unfreeze_last(classifier: Classifier, layers: int) -> None:
+    """Make the last ``layers`` layers of the base trainable, but for BatchNorm, and freeze the others.
+
+    A BatchNorm layer that is not trainable runs in inference mode (Keras' rule).
+    """
+    classifier.base.trainable = True
+    all_layers = classifier.base.layers
+    for layer in all_layers[: max(0, len(all_layers) - layers)]:
+        layer.trainable = False
+    for layer in _batch_norms(all_layers):
+        layer.trainable = False
+
+
+def count_parameters(base: Any) -> ParameterCount:
+    """Count the parameters of ``base`` as Keras' summary does while every layer is trainable."""
+    base.trainable = True
+    total = sum(math.prod(weight.shape) for weight in base.weights)
+    trainable = sum(math.prod(weight.shape) for weight in base.trainable_weights)
+    return ParameterCount(total=total, trainable=trainable, non_trainable=total - trainable)
+
+
+def _adapted(image: Any, backbone: Backbone) -> Any:
+    if backbone.adapter is None:
+        return image
+    return keras.layers.Rescaling(list(backbone.adapter.scale), list(backbone.adapter.offset), name="adapter")(image)
+
+
+def _batch_norms(layers: Iterable[Any]) -> list[Any]:
+    return [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+
+
+def _load_weights(base: Any, path: Path, spec: ModelSpec) -> None:
+    try:
+        base.load_weights(path)
+    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
+        width = "" if spec.width is None else f" of width {spec.width:g}"
+        raise InputError(
+            f"model {spec.name}: {path} does not hold the weights of {spec.backbone}{width} without top: "
+            f"{_first_line(error)}",
+            "Give the file that belongs to this backbone",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

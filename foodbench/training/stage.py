@@ -1,0 +1,154 @@
+"""The training stage: from a specification and a data set to a stored model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from foodbench.data.dataset import Dataset
+from foodbench.errors import MachineError
+from foodbench.progress import Progress
+from foodbench.provenance import read_provenance
+from foodbench.records.base import digest_of
+from foodbench.records.experiments import ModelSpec
+from foodbench.records.models import Evaluation, ModelArtifact
+from foodbench.store import Store
+from foodbench.training.catalogue import resolve, scaling_of
+from foodbench.training.weights import InitialWeights, find_weights, sha256_of
+
+if TYPE_CHECKING:
+    from foodbench.training.backbones import Classifier
+    from foodbench.training.recipe import TrainedPhases
+
+__all__ = ["model_digest", "train"]
+
+TRAINING_VERSION = 1
+"""Part of every digest. Raised when the same specification begins to give another model."""
+
+KERAS_FILE = "model.keras"
+
+
+def train(
+    spec: ModelSpec, dataset: Dataset, store: Store, *, weights_directory: Path | None, progress: Progress
+) -> ModelArtifact:
+    """Train a model and store it, or return it at once where the store has it.
+
+    The stored Keras model takes float32 images that are scaled already (``imaging.scale``), (n, size,
+    size, 3), and answers class probabilities, (n, classes). With ``weights = "none"`` the head phase
+    trains the whole model; the artifact says so (``head_phase_trained``), and its marks say that the
+    initial weights were random.
+
+    Args:
+        spec: The model and its recipe. Equal seeds give equal models on one machine.
+        dataset: Trained on its training split, stopped by its validation split, judged on its evaluation split.
+        store: Where the model goes.
+        weights_directory: Folder of Keras' official weights files, looked into before Keras' own. Nothing
+            is ever downloaded.
+        progress: Told of every batch.
+
+    Raises:
+        InputError: The specification names no backbone, or one that cannot be built so, or a weights
+            file that does not fit it.
+        MachineError: TensorFlow or the ImageNet weights are not on this machine, or the disk is full.
+        RunFailed: Training diverged.
+    """
+    spec = resolve(spec)
+    weights = find_weights(spec, weights_directory)
+    digest = model_digest(spec, dataset, weights)
+    stored = store.find_model(digest)
+    if stored is not None:
+        return stored
+    return _train_anew(spec, dataset, store, weights, digest, progress)
+
+
+def model_digest(spec: ModelSpec, dataset: Dataset, weights: InitialWeights) -> str:
+    """Return the digest of what a model is made from.
+
+    The name counts: a record carries it into every table. The path of the weights does not, their content does.
+    """
+    content = weights.used.sha256 or weights.used.kind
+    anywhere = spec.model_copy(update={"weights": weights.used.kind})
+    return digest_of(TRAINING_VERSION, anywhere, dataset.record.digest, *dataset.record.classes, content)
+
+
+def _train_anew(
+    spec: ModelSpec, dataset: Dataset, store: Store, weights: InitialWeights, digest: str, progress: Progress
+) -> ModelArtifact:
+    progress.say(f"Training {spec.name}: TensorFlow is being started")
+    from foodbench.keras_door import keras
+    from foodbench.training.backbones import build_classifier, count_parameters
+
+    keras.utils.set_random_seed(spec.recipe.seed)
+    classifier = build_classifier(spec, len(dataset.record.classes), weights.path)
+    base_parameters = count_parameters(classifier.base)
+    whole_model = weights.path is None
+    began_s = time.monotonic()
+    phases = _run_phases(classifier, spec, dataset, whole_model=whole_model, progress=progress)
+    duration_s = time.monotonic() - began_s
+    evaluation = _evaluate(classifier, spec, dataset, progress)
+    with store.fresh_directory(store.model_directory(digest)) as directory:
+        path = directory / KERAS_FILE
+        _save(classifier, path)
+        keras_file_sha256, keras_file_bytes = sha256_of(path), path.stat().st_size
+    artifact = ModelArtifact(
+        digest=digest,
+        spec=spec,
+        dataset=dataset.record,
+        weights=weights.used,
+        base_parameters=base_parameters,
+        model_parameters=classifier.model.count_params(),
+        head_phase_trained="whole-model" if whole_model else "head",
+        epochs=phases.epochs,
+        validation_accuracy_head=phases.validation_accuracy_head,
+        validation_accuracy_fine_tuned=phases.validation_accuracy_fine_tuned,
+        evaluation=evaluation,
+        keras_file=KERAS_FILE,
+        keras_file_sha256=keras_file_sha256,
+        keras_file_bytes=keras_file_bytes,
+        training_duration_s=duration_s,
+        provenance=read_provenance(),
+    )
+    store.save_model(artifact)
+    return artifact
+
+
+def _run_phases(
+    classifier: Classifier, spec: ModelSpec, dataset: Dataset, *, whole_model: bool, progress: Progress
+) -> TrainedPhases:
+    from foodbench.data.arrays import load_arrays
+    from foodbench.training.batches import scaled_images
+    from foodbench.training.recipe import follow_recipe
+
+    training, validation = (
+        scaled_images(*load_arrays(dataset, split, spec.input_size_px), scaling_of(spec))
+        for split in ("training", "validation")
+    )
+    return follow_recipe(classifier, spec, training, validation, whole_model=whole_model, progress=progress)
+
+
+def _evaluate(classifier: Classifier, spec: ModelSpec, dataset: Dataset, progress: Progress) -> Evaluation:
+    from foodbench.data.arrays import load_arrays
+    from foodbench.keras_door import outputs
+    from foodbench.training.evaluation import evaluate
+
+    pixels, labels = load_arrays(dataset, "evaluation", spec.input_size_px)
+    description = f"Evaluating {spec.name}"
+    probabilities = outputs(
+        classifier.model, pixels, scaling_of(spec), heard=lambda done: progress.step(description, done, len(labels))
+    )
+    return evaluate(probabilities, labels, "evaluation")
+
+
+def _save(classifier: Classifier, path: Path) -> None:
+    from foodbench.keras_door import keras
+
+    # A model that was never compiled has no optimiser to be saved with it.
+    bare = keras.Model(classifier.model.inputs, classifier.model.outputs, name="classifier")
+    try:
+        bare.save(path)
+    except OSError as error:
+        raise MachineError(
+            f"cannot write the trained model: {error.strerror or error}",
+            "Free some disk space, or choose another folder with --results",
+        ) from error

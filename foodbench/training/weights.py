@@ -1,0 +1,76 @@
+"""Finds the weights a model begins with. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from foodbench.errors import InputError, MachineError
+from foodbench.records.experiments import ModelSpec
+from foodbench.records.models import WeightsUsed
+from foodbench.training.catalogue import find_backbone, weights_file_names
+
+__all__ = ["InitialWeights", "find_weights", "keras_models_directory", "sha256_of"]
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """The weights the base begins with."""
+
+    used: WeightsUsed
+    path: Path | None
+    """None for random ones."""
+
+
+def keras_models_directory() -> Path:
+    """Return the folder in which Keras keeps the weights it downloads."""
+    return Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+
+
+def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
+    """Find the weights that ``spec`` asks for.
+
+    Args:
+        spec: Resolved (see ``catalogue.resolve``). Its ``weights`` is "imagenet", "none" or a path.
+        directory: Holds Keras' official files; Keras' own folder is looked into after it.
+
+    Raises:
+        InputError: There is no such file, or no ImageNet weights of that width.
+        MachineError: The ImageNet weights are not on this machine.
+    """
+    if spec.weights == "none":
+        return InitialWeights(WeightsUsed(kind="random"), None)
+    if spec.weights == "imagenet":
+        path = _find_imagenet(
+            spec, [keras_models_directory()] if directory is None else [directory, keras_models_directory()]
+        )
+        return InitialWeights(WeightsUsed(kind="imagenet", file_name=path.name, sha256=sha256_of(path)), path)
+    path = Path(spec.weights).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"model {spec.name}: weights = {spec.weights!r} is no file",
+            'Give "imagenet", "none" or the path of a weights file',
+        )
+    return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _find_imagenet(spec: ModelSpec, directories: Sequence[Path]) -> Path:
+    names = weights_file_names(find_backbone(spec.backbone), spec.width, spec.input_size_px)
+    for path in (directory / name for name in names for directory in directories):
+        if path.is_file():
+            return path
+    raise MachineError(
+        f"model {spec.name}: the ImageNet weights of {spec.backbone} are not on this machine, "
+        f"and foodbench downloads nothing by itself. Keras' file {' or '.join(names)} is needed",
+        f'Put it into {directories[0]} (or name its folder by --weights), or set weights = "none" '
+        "to begin with random weights",
+    )
