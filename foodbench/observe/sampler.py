@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foodbench.errors import RunFailed
-from foodbench.observe.rates import Reading, cpu_cores
+from foodbench.observe.rates import Reading, cpu_cores, next_turn
 from foodbench.observe.source import UsageSource
 from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage
 from foodbench.streams import StreamWriter
@@ -98,8 +98,7 @@ class _Sampler:
         while not is_last:
             is_last = self._ending.wait(max(0.0, due_s - time.monotonic()))
             readings = self._sample(replicas, counts, readings, epoch_offset_s)
-            missed = math.floor((time.monotonic() - due_s) / self._interval_s)
-            due_s += (missed + 1) * self._interval_s
+            due_s = next_turn(due_s, time.monotonic(), self._interval_s)
 
     def _sample(
         self, replicas: StreamWriter, counts: StreamWriter, before: dict[str, Reading], epoch_offset_s: float
