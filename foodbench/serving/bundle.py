@@ -15,7 +15,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
+
+from foodbench.imaging import Scaling
 
 __all__ = [
     "FORMAT_VERSION",
@@ -35,8 +37,6 @@ MANIFEST_FILE = "manifest.json"
 MOST_MANIFEST_BYTES = 1 << 20
 MOST_CLASSES = 100_000
 MOST_INPUT_SIZE_PX = 4096
-
-Scaling = Literal["zero-to-one", "minus-one-to-one", "caffe"]
 
 
 class BundleError(ValueError):
@@ -122,15 +122,16 @@ def sha256_of(path: Path) -> str:
 
 def _read_json(path: Path) -> Mapping[str, Any]:
     try:
-        if path.stat().st_size > MOST_MANIFEST_BYTES:
-            raise BundleError(f"{path} is larger than {MOST_MANIFEST_BYTES} bytes: no manifest is.")
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            encoded = file.read(MOST_MANIFEST_BYTES + 1)
     except OSError as error:
         raise BundleError(
             f"cannot read {path}: {error.strerror or error}. --bundle takes a folder that foodbench packaged."
         ) from None
-    except BundleError:
-        raise
+    if len(encoded) > MOST_MANIFEST_BYTES:
+        raise BundleError(f"{path} is larger than {MOST_MANIFEST_BYTES} bytes: no manifest is.")
+    try:
+        content: Any = json.loads(encoded)
     except (ValueError, RecursionError):
         raise BundleError(f"{path} is not JSON. Package the model again.") from None
     if not isinstance(content, dict):

@@ -1,0 +1,49 @@
+"""The JSON that clients get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from starlette.responses import JSONResponse, Response
+
+from foodbench.serving.admission import Answer
+
+__all__ = ["LIKELIEST", "prediction", "refusal"]
+
+LIKELIEST = 5
+"""Classes named in an answer."""
+
+
+def prediction(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the answer to a request for a prediction.
+
+    Args:
+        answer: What a worker computed.
+        classes: Names, by class id.
+    """
+    # A stable sort: of equal probabilities the lower class id comes first, as with argmax.
+    order = np.argsort(-answer.probabilities, kind="stable")[:LIKELIEST]
+    top = [
+        {"class": classes[index], "class_id": index, "probability": round(float(answer.probabilities[index]), 6)}
+        for index in order.tolist()
+    ]
+    return {
+        **top[0],
+        "top_five": top,
+        "timings_ms": {
+            "queue": _ms(answer.queue_s),
+            "decode": _ms(answer.decode_s),
+            "inference": _ms(answer.inference_s),
+        },
+    }
+
+
+def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
+    """Return a response that says in one line why there is no other."""
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _ms(duration_s: float) -> float:
+    return round(duration_s * 1e3, 3)

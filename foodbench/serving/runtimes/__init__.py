@@ -1,0 +1,37 @@
+"""What computes a prediction. One module a runtime, imported only when its bundle is served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from foodbench.serving.bundle import BundleManifest
+from foodbench.serving.runtimes.protocol import Runtime, RuntimeDescription, RuntimeUnavailable
+
+__all__ = ["RUNTIME_NAMES", "Runtime", "RuntimeDescription", "RuntimeUnavailable", "create_runtime"]
+
+_MODULES = {"keras": "keras", "litert": "litert", "litert-int8": "litert"}
+
+RUNTIME_NAMES = tuple(_MODULES)
+
+
+def create_runtime(manifest: BundleManifest, directory: Path, threads: int) -> Runtime:
+    """Load a bundle's weights into the runtime it was packaged for.
+
+    Args:
+        manifest: The bundle's, as ``read_manifest`` returned it (it has checked the weights).
+        directory: The bundle's folder.
+        threads: Threads that one prediction may use.
+
+    Raises:
+        RuntimeUnavailable: The runtime is not known, or its package is not installed.
+        BundleError: The weights are not a model that this runtime can serve.
+    """
+    module = _MODULES.get(manifest.runtime)
+    if module is None:
+        raise RuntimeUnavailable(
+            f"the runtime {manifest.runtime!r} is not known to this service. It has: {', '.join(RUNTIME_NAMES)}."
+        )
+    load: Callable[[BundleManifest, Path, int], Runtime] = import_module(f"{__name__}.{module}").load
+    return load(manifest, directory, threads)

@@ -1,0 +1,181 @@
+"""Run the service: load while listening, serve, drain, end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from foodbench.serving.admission import WaitingRoom
+from foodbench.serving.app import build_app
+from foodbench.serving.bundle import BundleManifest
+from foodbench.serving.connections import limited_protocol
+from foodbench.serving.info import information
+from foodbench.serving.lifecycle import Lifecycle
+from foodbench.serving.limits import BodyReader, Limits
+from foodbench.serving.metrics import Metrics
+from foodbench.serving.pool import Loaded, WorkerPool
+from foodbench.serving.predictions import Predictions
+from foodbench.serving.runtimes import create_runtime
+from foodbench.serving.settings import Settings
+
+__all__ = ["INTERRUPTED_EXIT_CODE", "Service", "run"]
+
+INTERRUPTED_EXIT_CODE = 130
+
+KEEP_ALIVE_S = 75
+"""How long an idle connection is kept: longer than the load balancers in front of it keep theirs (60 s)."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What to serve, and how."""
+
+    directory: Path
+    manifest: BundleManifest
+    settings: Settings
+    limits: Limits
+    drain_s: float
+    """How long it serves on, unready, after SIGTERM."""
+
+
+def run(service: Service, listener: socket.socket) -> int:
+    """Serve until told to stop.
+
+    Args:
+        service: What to serve, and how.
+        listener: A bound socket; it is closed at the end.
+
+    Returns:
+        The exit code: 0 after SIGTERM, 130 after an interrupt.
+
+    Raises:
+        BundleError: The weights cannot be served.
+        RuntimeUnavailable: The runtime is not installed.
+        ImageError: The test image cannot be decoded.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_Replica(service).serve(listener))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, without its signal handlers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _Replica:
+    """One service from its start to its end."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        manifest, settings = service.manifest, service.settings
+        self._test_image = (service.directory / manifest.test_image_file).read_bytes()
+        self._lifecycle = Lifecycle()
+        self._loaded: Loaded | None = None
+        room = WaitingRoom(settings.queue_capacity)
+        self._pool = WorkerPool(
+            room,
+            lambda: create_runtime(manifest, service.directory, settings.threads_per_worker),
+            workers=settings.workers,
+            input_size_px=manifest.input_size_px,
+        )
+        metrics = Metrics(queue_depth=lambda: len(room))
+        app = build_app(
+            predictions=Predictions(
+                room=room,
+                bodies=BodyReader(service.limits),
+                metrics=metrics,
+                classes=manifest.classes,
+                test_image=self._test_image,
+                deadline_s=settings.deadline_s,
+            ),
+            metrics=metrics,
+            lifecycle=self._lifecycle,
+            information=lambda: information(manifest, settings, self._loaded),
+            is_alive=lambda: self._pool.is_alive,
+        )
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                http=limited_protocol(service.limits, metrics.count_shed_connection),
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                # No accepted request waits longer than its deadline.
+                timeout_graceful_shutdown=math.ceil(settings.deadline_s) + 5,
+            )
+        )
+        self._exit_code = 0
+
+    async def serve(self, listener: socket.socket) -> int:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._on_terminate)
+        loop.add_signal_handler(signal.SIGINT, self._on_interrupt)
+        url = _url(listener)
+        serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        try:
+            self._loaded = await asyncio.to_thread(self._pool.start, self._test_image)
+            self._lifecycle.loaded()
+            self._announce(url)
+        except BaseException:
+            self._server.should_exit = True
+            raise
+        finally:
+            await serving
+            await asyncio.to_thread(self._pool.stop)
+        return self._exit_code
+
+    def _announce(self, url: str) -> None:
+        manifest, settings = self._service.manifest, self._service.settings
+        sys.stdout.write(
+            f"serving {manifest.model_name} ({manifest.runtime}) on {url}: "
+            f"workers {settings.workers}, threads of each {settings.threads_per_worker}\n"
+        )
+        sys.stdout.flush()
+
+    def _on_terminate(self) -> None:
+        if self._lifecycle.state == "draining":
+            self._server.should_exit = True
+            return
+        self._lifecycle.drain()
+        asyncio.get_running_loop().call_later(self._service.drain_s, self._end)
+
+    def _on_interrupt(self) -> None:
+        self._exit_code = INTERRUPTED_EXIT_CODE
+        self._server.force_exit = self._server.should_exit
+        self._lifecycle.drain()
+        self._end()
+
+    def _end(self) -> None:
+        self._server.should_exit = True
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
