@@ -28,7 +28,7 @@ class Answer:
     """What to do with one request.
 
     ``ending`` says how: ``whole`` sends the answer; ``closed`` and ``reset`` end the connection without
-    one; ``cut`` ends it in the middle of the body.
+    one; ``cut`` ends it in the middle of the body. ``keeps`` leaves the connection open, whatever was asked.
     """
 
     status: int = 200
@@ -36,6 +36,7 @@ class Answer:
     delay_s: float = 0.0
     headers: tuple[tuple[str, str], ...] = ()
     ending: Literal["whole", "closed", "reset", "cut"] = "whole"
+    keeps: bool = False
 
     def head(self, *, keep_alive: bool) -> bytes:
         """Return the status line and the headers."""
@@ -136,7 +137,7 @@ async def _answer_one(
     answer = next(cycle)
     if answer.delay_s:
         await asyncio.sleep(answer.delay_s)
-    keep_alive = b"connection: keep-alive" in request.lower()
+    keep_alive = answer.keeps or b"connection: keep-alive" in request.lower()
     if answer.ending == "whole":
         writer.write(answer.head(keep_alive=keep_alive) + b"x" * answer.body_bytes)
         await writer.drain()

@@ -129,7 +129,8 @@ def test_a_request_takes_from_its_connection_to_its_last_byte(tmp_path: Path) ->
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 def test_connections_are_new_or_kept_as_asked(tmp_path: Path, connection: str) -> None:
     load = profile(users=2, warm_up_requests=0, connection=connection)
-    with answering([Answer()]) as server:
+    # The server leaves connections open: it is the client that must have a new one for each request.
+    with answering([Answer(keeps=True)]) as server:
         run_load(load, server.url, tmp_path, Silent())
     connections = len({served.connection for served in server.served})
     assert len(server.served) > 10
