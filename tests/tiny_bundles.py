@@ -116,9 +116,13 @@ def _integer_tensors(size: int, kernel: npt.NDArray[np.float32], bias: npt.NDArr
 def _file(tensors: list[_Tensor]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import flatbuffers
+        import flatbuffers  # type: ignore[import-untyped]
         from ai_edge_litert import schema_py_generated as schema
-    types = {np.float32: schema.TensorType.FLOAT32, np.int8: schema.TensorType.INT8, np.int32: schema.TensorType.INT32}
+    types: dict[type[np.generic], int] = {
+        np.float32: schema.TensorType.FLOAT32,
+        np.int8: schema.TensorType.INT8,
+        np.int32: schema.TensorType.INT32,
+    }
     operators = schema.BuiltinOperator
     graph = schema.SubGraphT()
     graph.tensors = []

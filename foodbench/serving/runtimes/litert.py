@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foodbench import imaging
-from foodbench.serving.bundle import BundleError, BundleManifest, Scaling
+from foodbench.serving.bundle import BundleError, BundleManifest
 from foodbench.serving.runtimes.protocol import Runtime, RuntimeDescription, RuntimeUnavailable
 
 __all__ = ["LiteRT", "Quantisation", "load"]
@@ -74,7 +74,8 @@ class LiteRT:
             )
         self._input_index: int = given["index"]
         self._output_index: int = taken["index"]
-        self._to_input = _PixelConversion(manifest.scaling, _quantisation(given))
+        self._scaling = manifest.scaling
+        self._input_quantisation = _quantisation(given)
         self._output_quantisation = _quantisation(taken)
         self._classes = len(manifest.classes)
         self.description = RuntimeDescription(
@@ -91,7 +92,11 @@ class LiteRT:
         """
         probabilities = np.empty((len(batch), self._classes), np.float32)
         for row, pixels in zip(probabilities, batch, strict=True):
-            self._interpreter.set_tensor(self._input_index, self._to_input(pixels[np.newaxis]))
+            scaled = imaging.scale(pixels[np.newaxis], self._scaling)
+            self._interpreter.set_tensor(
+                self._input_index,
+                scaled if self._input_quantisation is None else self._input_quantisation.quantise(scaled),
+            )
             self._interpreter.invoke()
             answered = self._interpreter.get_tensor(self._output_index)[0]
             row[:] = answered if self._output_quantisation is None else self._output_quantisation.dequantise(answered)
@@ -100,24 +105,6 @@ class LiteRT:
     def twin(self) -> LiteRT:
         """Return another interpreter of the same file."""
         return LiteRT(*self._origin)
-
-
-class _PixelConversion:
-    """uint8 pixels to what the input tensor takes."""
-
-    def __init__(self, scaling: Scaling, quantisation: Quantisation | None) -> None:
-        self._scaling = scaling
-        self._quantisation = quantisation
-        # A pixel has 256 values: where channels are scaled alike, what each becomes is looked up.
-        every_value = np.arange(256, dtype=np.uint8)
-        self._table = None if scaling == "caffe" else self._computed(np.repeat(every_value[:, np.newaxis], 3, 1))[:, 0]
-
-    def __call__(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        return self._computed(pixels) if self._table is None else self._table.take(pixels)
-
-    def _computed(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        scaled = imaging.scale(pixels, self._scaling)
-        return scaled if self._quantisation is None else self._quantisation.quantise(scaled)
 
 
 def _interpreter(path: Path, threads: int) -> Any:
