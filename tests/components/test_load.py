@@ -156,15 +156,16 @@ def test_a_closed_port_is_tried_to_the_end_without_a_storm(tmp_path: Path) -> No
     assert "siege tries again at once" in result.notes[0]
 
 
-def test_a_killed_generator_loses_nothing_it_had_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_generator_that_is_ended_loses_nothing_it_had_written(tmp_path: Path, ending: signal.Signals) -> None:
     load = profile(duration_s=60, warm_up_requests=0)
 
-    def kill() -> None:
+    def end() -> None:
         (generator,) = generators(psutil.Process())
-        generator.kill()
+        generator.send_signal(ending)
 
     with answering([Answer(delay_s=0.01)]) as server:
-        result = run_load(load, server.url, tmp_path, Listener(kill, after_s=0.8))
+        result = run_load(load, server.url, tmp_path, Listener(end, after_s=0.8))
         served = len(server.served)
     assert not result.complete
     assert 0.8 <= result.figures.elapsed_s < load.duration_s
