@@ -14,6 +14,7 @@ import locust  # isort: skip
 
 import gc
 import os
+import resource
 import signal
 import sys
 import time
@@ -25,6 +26,7 @@ import pyarrow as pa
 from gevent.event import Event
 from gevent.socket import wait_read
 from locust.env import Environment
+from locust.exception import StopUser
 
 from foodbench.load.address import parse_address, request_bytes
 from foodbench.load.exchange import Client, Endpoint, Exchange, resolve
@@ -36,6 +38,10 @@ from foodbench.streams import StreamWriter
 
 FLUSH_INTERVAL_S = 0.25
 """A generator that is killed loses no more than this."""
+
+
+OTHER_OPEN_FILES = 200
+"""Of the generator itself, besides one connection a user."""
 
 
 @dataclass
@@ -68,10 +74,10 @@ class Load:
         keep_alive = self.profile.connection == "keep-alive"
         return Client(self.endpoint, self.request, keep_alive=keep_alive, timeout_s=self.profile.timeout_s)
 
-    def record(self, exchange: Exchange) -> None:
-        """Keep one request, unless it ended after the load did: siege does not count those."""
+    def record(self, exchange: Exchange) -> bool:
+        """Keep one request and return True; False if it ended after the load did, since siege does not count those."""
         if exchange.started_s + exchange.latency_s - self.began_s > self.profile.duration_s:
-            return
+            return False
         self.samples += 1
         self.writer.add(
             {
@@ -83,6 +89,7 @@ class Load:
                 "detail": exchange.detail,
             }
         )
+        return True
 
     def fail(self, exception: Exception) -> None:
         """End the load because of a fault in the generator itself."""
@@ -96,6 +103,7 @@ def main(arguments: list[str]) -> int:
     profile = LoadProfile.model_validate_json(profile_json)
     address = parse_address(url, profile.path)
     request = request_bytes(address, keep_alive=profile.connection == "keep-alive")
+    _allow_open_files(profile.users + OTHER_OPEN_FILES)
     stopped = Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         gevent.signal_handler(number, stopped.set)
@@ -108,6 +116,14 @@ def main(arguments: list[str]) -> int:
     elapsed_s = profile.duration_s if complete else load.elapsed_s
     _tell(Ended(elapsed_s=elapsed_s, cpu_s=load.cpu_s, samples=load.samples, complete=complete))
     return 0
+
+
+def _allow_open_files(wanted: int) -> None:
+    """Raise this process' limit to ``wanted``, as far as it may; what is missing shows as failed requests."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _watch_leash(stopped: Event) -> None:
@@ -159,7 +175,8 @@ def _user_class(load: Load) -> type[locust.User]:
         @locust.task  # type: ignore[untyped-decorator]
         def transact(self) -> None:
             exchange = self.exchanges.exchange()
-            load.record(exchange)
+            if not load.record(exchange):
+                raise StopUser
             if pause_s := pause_after(exchange.failure, exchange.latency_s, load.profile.users):
                 gevent.sleep(pause_s)
 
