@@ -81,13 +81,13 @@ def _centre(rng: np.random.Generator, spread: float = 0.08) -> Point:
 
 
 def _disc(rng: np.random.Generator, size_px: int) -> Field:
-    radius = rng.uniform(0.24, 0.38)
+    radius = rng.uniform(0.28, 0.4)
     outline = _oval(_centre(rng), (radius, radius * rng.uniform(0.8, 1.0)), rng.uniform(0, math.pi))
     return _mask(size_px, lambda draw, scale: _fill(draw, outline, scale))
 
 
 def _loaf(rng: np.random.Generator, size_px: int) -> Field:
-    long, short, angle = rng.uniform(0.3, 0.44), rng.uniform(0.13, 0.2), rng.uniform(0, math.pi)
+    long, short, angle = rng.uniform(0.34, 0.46), rng.uniform(0.17, 0.24), rng.uniform(0, math.pi)
     turns = [2 * math.pi * corner / 32 for corner in range(32)]
     # A superellipse: nearly a rectangle with round corners.
     corners = [
@@ -102,7 +102,7 @@ def _loaf(rng: np.random.Generator, size_px: int) -> Field:
 
 
 def _wedge(rng: np.random.Generator, size_px: int) -> Field:
-    length, width = rng.uniform(0.55, 0.75), rng.uniform(0.2, 0.3)
+    length, width = rng.uniform(0.65, 0.85), rng.uniform(0.25, 0.36)
     corners = [(-length / 2, 0.0), (length / 2, -width), (length / 2, width)]
     outline = _turned(corners, _centre(rng), rng.uniform(0, 2 * math.pi))
     return _mask(size_px, lambda draw, scale: _fill(draw, outline, scale))
@@ -110,8 +110,8 @@ def _wedge(rng: np.random.Generator, size_px: int) -> Field:
 
 def _pieces(rng: np.random.Generator, size_px: int) -> Field:
     outlines = []
-    for _ in range(int(rng.integers(4, 9))):
-        radius, wobble = rng.uniform(0.08, 0.15), rng.uniform(0.7, 1.15, 9).astype(np.float32)
+    for _ in range(int(rng.integers(6, 11))):
+        radius, wobble = rng.uniform(0.1, 0.16), rng.uniform(0.7, 1.15, 9).astype(np.float32)
         outlines.append(_oval(_centre(rng, 0.17), (radius, radius), 0, corners=9, wobble=wobble))
 
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
@@ -127,7 +127,7 @@ def _pieces(rng: np.random.Generator, size_px: int) -> Field:
 def _strands(rng: np.random.Generator, size_px: int) -> Field:
     lines = []
     along = np.linspace(-0.45, 0.45, 14)
-    for _ in range(int(rng.integers(9, 16))):
+    for _ in range(int(rng.integers(14, 22))):
         bend, waves, phase = rng.uniform(0.02, 0.1), rng.uniform(1, 3), rng.uniform(0, 6.3)
         across = rng.normal(0, 0.16) + bend * np.sin(2 * math.pi * waves * along + phase)
         points = [(float(a), float(b)) for a, b in zip(along * rng.uniform(0.6, 1.0), across, strict=True)]
@@ -136,17 +136,17 @@ def _strands(rng: np.random.Generator, size_px: int) -> Field:
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
         for line in lines:
             points = [(x * scale, y * scale) for x, y in line]
-            draw.line(points, fill=0, width=round(0.044 * scale), joint="curve")
-            draw.line(points, fill=255, width=round(0.03 * scale), joint="curve")
+            draw.line(points, fill=0, width=round(0.05 * scale), joint="curve")
+            draw.line(points, fill=255, width=round(0.036 * scale), joint="curve")
 
     return _mask(size_px, paint)
 
 
 def _grains(rng: np.random.Generator, size_px: int) -> Field:
-    count = int(rng.integers(90, 150))
+    count = int(rng.integers(160, 240))
     centres, angles = rng.normal(0.5, 0.13, (count, 2)), rng.uniform(0, math.pi, count)
     outlines = [
-        _oval((float(x), float(y)), (0.034, 0.013), float(angle), corners=8)
+        _oval((float(x), float(y)), (0.038, 0.016), float(angle), corners=8)
         for (x, y), angle in zip(centres, angles, strict=True)
     ]
 
@@ -159,14 +159,14 @@ def _grains(rng: np.random.Generator, size_px: int) -> Field:
 
 def _crescents(rng: np.random.Generator, size_px: int) -> Field:
     arcs = []
-    for _ in range(int(rng.integers(2, 5))):
-        (x, y), radius, start = _centre(rng, 0.14), rng.uniform(0.12, 0.2), rng.uniform(0, 360)
+    for _ in range(int(rng.integers(3, 6))):
+        (x, y), radius, start = _centre(rng, 0.14), rng.uniform(0.14, 0.22), rng.uniform(0, 360)
         arcs.append((x - radius, y - radius, x + radius, y + radius, start, start + rng.uniform(190, 270)))
 
     def paint(draw: ImageDraw.ImageDraw, scale: float) -> None:
         for left, top, right, bottom, start, end in arcs:
             box = (left * scale, top * scale, right * scale, bottom * scale)
-            draw.arc(box, start, end, fill=255, width=round(0.08 * scale))
+            draw.arc(box, start, end, fill=255, width=round(0.1 * scale))
 
     return _mask(size_px, paint)
 

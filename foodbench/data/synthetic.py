@@ -1,7 +1,8 @@
 """Draws a data set for machines that have none: eleven classes of dishes, in Food-11's layout.
 
 A class is a shape, a texture and a palette. In each image any of the three may be borrowed from another
-class, and classes share shapes and textures, so that no single cue tells them apart and no model gets all right.
+class, and classes share shapes and textures, so that no single cue tells all of them
+apart and no model gets all right.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from foodbench.records.experiments import SyntheticData
 
 __all__ = ["DRAWING_VERSION", "draw"]
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Raised when the same values draw other images."""
 
 
@@ -50,13 +51,17 @@ DISHES = (
 )
 """By class id, in the order of Food-11's classes."""
 
-BORROWED_SHAPE, BORROWED_TEXTURE, BORROWED_PALETTE = 0.2, 0.25, 0.25
-"""How often each cue is another class's. With these a reader of all three would be right in about 9 of 10 images."""
+BORROWED_SHAPE, BORROWED_TEXTURE, BORROWED_PALETTE = 0.15, 0.2, 0.15
+"""How often each cue is drawn from all classes instead of being the own one.
 
-COLOUR_SPREAD = 20.0
+Summed over all combinations, whoever reads the three cues without error is right in 94 % of the images, whoever reads
+the palette alone in 86 %, the shape or the texture alone in 55 and 53 %.
+"""
+
+COLOUR_SPREAD = 12.0
 """Standard deviation of a dish's own colour from its palette, per channel, of 255."""
 
-LIGHT_SPREAD = 0.12
+LIGHT_SPREAD = 0.08
 """Of the light's strength and, by a third of it, of its colour."""
 
 JPEG_QUALITY = 90
@@ -112,7 +117,7 @@ def _photograph(rng: np.random.Generator, class_id: int, size_px: int) -> Image.
     food = first + mix[..., None] * (second - first)
     picture += mask[..., None] * (food - picture)
     picture *= _light(rng, size_px)
-    picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(2, 9))
+    picture += rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1, 6))
     return Image.fromarray(picture.clip(0, 255).astype(np.uint8))
 
 
@@ -133,7 +138,7 @@ def _colour(rng: np.random.Generator, colour: tuple[int, int, int]) -> NDArray[n
 
 def _table(rng: np.random.Generator, size_px: int) -> NDArray[np.float32]:
     """A table of any colour, on which most dishes stand on a plate; neither tells the class."""
-    table = np.array(rng.uniform(30, 190) + rng.normal(0, 18, 3), np.float32)
+    table = np.array(rng.uniform(60, 150) + rng.normal(0, 8, 3), np.float32)
     picture: NDArray[np.float32] = np.broadcast_to(table, (size_px, size_px, 3)).copy()
     if rng.random() < 0.7:
         x, y = coordinates(size_px)
@@ -142,7 +147,7 @@ def _table(rng: np.random.Generator, size_px: int) -> NDArray[np.float32]:
         radius = np.float32(rng.uniform(0.4, 0.52))
         inside = np.clip((radius - distance) * np.float32(size_px), 0, 1)
         rim = np.clip(np.float32(1) - np.abs(distance - radius * np.float32(0.8)) * np.float32(30), 0, 1)
-        plate = np.array(rng.uniform(150, 245) + rng.normal(0, 8, 3), np.float32)
+        plate = np.array(rng.uniform(185, 235) + rng.normal(0, 4, 3), np.float32)
         shade = plate * (np.float32(1) - np.float32(0.15) * rim[..., None])
         picture += inside[..., None] * (shade - picture)
     return picture
@@ -150,7 +155,7 @@ def _table(rng: np.random.Generator, size_px: int) -> NDArray[np.float32]:
 
 def _light(rng: np.random.Generator, size_px: int) -> Any:
     x, y = coordinates(size_px)
-    angle, slope = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.4)
+    angle, slope = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.3)
     falloff = (x - np.float32(0.5)) * np.float32(slope * math.cos(angle)) + (y - np.float32(0.5)) * np.float32(
         slope * math.sin(angle)
     )
