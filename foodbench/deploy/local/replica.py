@@ -210,18 +210,27 @@ class Replica:
         self._witness.changed()
 
     def _watch_memory(self, start: _Start) -> None:
-        if start.limit.memory_enforced or self._now() < start.next_memory_s:
-            return
-        start.next_memory_s = self._now() + MEMORY_EVERY_S
+        if self._now() >= start.next_memory_s:
+            start.next_memory_s = self._now() + MEMORY_EVERY_S
+            self._is_over_memory(start)
+
+    def _is_over_memory(self, start: _Start) -> bool:
+        """End a process that uses more memory than it may, where no cgroup does."""
+        if start.limit.memory_enforced:
+            return False
         memory_bytes, _ = tree_usage(descendants(start.child.pid))
-        if memory_bytes > self._plan.limits.memory_bytes:
-            start.over_memory_bytes = memory_bytes
-            start.child.kill_group()
+        if memory_bytes <= self._plan.limits.memory_bytes:
+            return False
+        start.over_memory_bytes = memory_bytes
+        start.child.kill_group()
+        return True
 
     async def _probe(self, start: _Start) -> None:
         settings = self._plan.probe
         if start.probe is not None and start.probe.done():
             result, start.probe = start.probe.result(), None
+            if result.ok and not start.readiness.ready and self._is_over_memory(start):
+                return
             before, start.readiness = start.readiness, start.readiness.after(result, settings)
             start.next_probe_s += start.readiness.next_probe_in_s(settings)
             await self._tell_readiness(start, before, result)
