@@ -42,7 +42,6 @@ def _table(summary: Summary, shown: slice) -> Table:
         title_justify="left",
         pad_edge=False,
         padding=(0, 0, 0, SPACING),
-        width=width,
     )
     table.add_column("", width=LABEL_WIDTH, overflow="fold")
     for name in summary.variants[shown]:
