@@ -111,8 +111,20 @@ def ensure_bundles(
     *,
     progress: Progress,
 ) -> tuple[ServingBundle, ...]:
-    """Package what has not been packaged yet, and return all bundles in the order of ``wanted``."""
-    return run_isolated(_package_all, data, tuple(wanted), store.root, progress=progress, doing="that packages")
+    """Package what has not been packaged yet, and return all bundles in the order of ``wanted``.
+
+    Where all are packaged the photographs are not needed any more.
+    """
+    from foodbench.packaging import bundle_digest
+
+    pairs = tuple(wanted)
+    stored = [store.find_bundle(bundle_digest(artifact, runtime)) for artifact, runtime in pairs]
+    missing = [pair for pair, bundle in zip(pairs, stored, strict=True) if bundle is None]
+    made: tuple[ServingBundle, ...] = ()
+    if missing:
+        made = run_isolated(_package_all, data, missing, store.root, progress=progress, doing="that packages")
+    fresh = iter(made)
+    return tuple(next(fresh) if bundle is None else bundle for bundle in stored)
 
 
 def _train_all(
@@ -131,18 +143,12 @@ def _train_all(
 
 
 def _package_all(
-    data: DataSpec, wanted: tuple[tuple[ModelArtifact, Runtime], ...], root: Path, *, progress: Progress
+    data: DataSpec, wanted: list[tuple[ModelArtifact, Runtime]], root: Path, *, progress: Progress
 ) -> tuple[ServingBundle, ...]:
     from foodbench.packaging import package
 
     store = Store(root)
     dataset = _prepare(data, store, progress)
-    for artifact, _ in wanted:
-        if artifact.dataset.digest != dataset.record.digest:
-            raise InputError(
-                f"model {artifact.spec.name} was trained on another data set ({artifact.dataset.label})",
-                "Give the one it was trained on, or train again",
-            )
     return tuple(package(artifact, runtime, dataset, store, progress=progress) for artifact, runtime in wanted)
 
 
@@ -173,13 +179,11 @@ def keep_provenance_of_models(
 ) -> None:
     """Copy the records of models and bundles into the run, so that its folder explains itself."""
     directory = store.run_directory(run.experiment.name, run.id)
-    for folder, record in [
-        *(("models", artifact) for artifact in models),
-        *(("bundles", bundle) for bundle in bundles),
-    ]:
-        path = directory / folder / f"{record.digest}.json"
-        if not path.exists():
-            write_record(path, record)
+    for folder, records in (("models", models), ("bundles", bundles)):
+        for record in records:
+            path = directory / folder / f"{record.digest}.json"
+            if not path.exists():
+                write_record(path, record)
 
 
 def remaining_cells(run: Run, store: Store) -> tuple[Cell, ...]:
@@ -219,28 +223,34 @@ def measure_cell(
     started = time.monotonic()
     try:
         state = target.deploy(deployment, progress)
-    except RunFailed as error:
-        result = CellResult(
-            cell=cell.name,
-            variant=cell.variant,
-            repeat=cell.repeat,
-            model_digest=deployment.model_digest,
-            bundle_digest=deployment.bundle_digest,
-            status="failed",
-            failure=str(error),
-            validity=Validity(valid=False, cause="nothing was measured", fix="See why the deployment failed"),
-            events=store.deployment_events(deployment.id),
-        )
-        store.save_cell(run, result)
-        store.remove_deployment(deployment.id)
-        return result
-    try:
         ready_after_s = time.monotonic() - started
         return measure_deployment(
             run, cell, deployment, state, target, store, ready_after_s=ready_after_s, progress=progress
         )
+    except RunFailed as error:
+        progress.say(f"{cell.name} failed: {error.problem}")
+        result = _failed(cell, deployment, error, store)
+        store.save_cell(run, result)
+        return result
     finally:
         target.delete(deployment.id)
+        store.keep_logs(deployment.id, store.cell_directory(run.experiment.name, run.id, cell.name))
+        store.remove_deployment(deployment.id)
+
+
+def _failed(cell: Cell, deployment: Deployment, error: RunFailed, store: Store) -> CellResult:
+    return CellResult(
+        cell=cell.name,
+        variant=cell.variant,
+        repeat=cell.repeat,
+        model_digest=deployment.model_digest,
+        bundle_digest=deployment.bundle_digest,
+        status="failed",
+        failure=f"{error.problem}; logs are beside this cell's record",
+        validity=Validity(valid=False, cause="nothing was measured", fix="See why it failed, and run it again"),
+        events=store.deployment_events(deployment.id),
+        scaling_decisions=store.scaling_decisions(deployment.id),
+    )
 
 
 def measure_deployment(

@@ -238,6 +238,13 @@ class Store:
         """Return every sync of a deployment's autoscaler so far."""
         return read_lines(self.deployment_directory(deployment_id) / "decisions.jsonl", ScalingDecision)
 
+    def keep_logs(self, deployment_id: str, directory: Path) -> None:
+        """Move a deployment's logs into ``directory``, for whoever asks later why it went as it did."""
+        logs = self.deployment_directory(deployment_id) / "logs"
+        if logs.is_dir() and not (directory / "logs").exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            shutil.move(logs, directory / "logs")
+
     def remove_deployment(self, deployment_id: str) -> None:
         """Remove a deployment's folder. Its processes must be gone."""
         shutil.rmtree(self.deployment_directory(deployment_id), ignore_errors=True)

@@ -97,12 +97,16 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._description = ""
+        self._finished = ""
         self._next_at_s = 0.0
 
     def step(self, description: str, done: float, total: float) -> None:
+        if description == self._finished:
+            return
         new = description != self._description
         if new or time.monotonic() >= self._next_at_s or done >= total:
             self._description = description
+            self._finished = description if done >= total else ""
             self._next_at_s = time.monotonic() + PLAIN_INTERVAL_S
             share = 100 * done / total if total else 0
             self._console.print(f"{description}: {share:.0f} %", markup=False)
