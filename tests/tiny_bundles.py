@@ -45,20 +45,28 @@ def picture(colour: tuple[int, int, int], size: tuple[int, int] = (64, 48), imag
 
 
 def make_bundle(
-    directory: Path, *, runtime: str = "litert", input_size_px: int = 8, weights: bytes | None = None
+    directory: Path,
+    *,
+    runtime: str = "litert",
+    input_size_px: int = 8,
+    weights: bytes | None = None,
+    test_image: bytes | None = None,
 ) -> BundleManifest:
     """Write a bundle that tells colours apart; /test shows it green.
 
     Args:
         directory: Where; it is made.
         runtime: litert or litert-int8.
-        input_size_px: The larger, the slower is a prediction.
+        input_size_px: Side of the square that the model takes.
         weights: In place of the model's own.
+        test_image: In place of a small green one; a large one makes /test slow.
     """
     directory.mkdir(parents=True, exist_ok=True)
     content = tiny_model(input_size_px, integer=runtime == "litert-int8") if weights is None else weights
     (directory / "model.tflite").write_bytes(content)
-    (directory / "test.jpg").write_bytes(picture((10, 240, 10), image_format="JPEG"))
+    (directory / "test.jpg").write_bytes(
+        picture((10, 240, 10), image_format="JPEG") if test_image is None else test_image
+    )
     manifest = BundleManifest(
         model_name="tiny",
         model_digest="0123456789abcdef",
