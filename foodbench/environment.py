@@ -33,7 +33,7 @@ class Finding(Record):
 
 
 def examine() -> tuple[Finding, ...]:
-    """Look at this machine, changing nothing."""
+    """Look at this machine. What is tried is undone."""
     return (
         _python(),
         _cores(),
@@ -113,14 +113,15 @@ def _load_balancer() -> Finding:
 
 
 def _cpu_limits() -> Finding:
-    from foodbench.deploy.local.limits import available_cpu_limiter
+    from foodbench.deploy.local.limits import choose_limiter
 
-    limiter = available_cpu_limiter()
+    limiter, why_no_better = choose_limiter()
+    exact = limiter.name != "duty-cycle"
     return Finding(
         name="CPU limits",
-        present=limiter != "duty-cycle",
+        present=exact,
         required=False,
-        found=limiter,
+        found=limiter.name if exact else f"{limiter.name} ({why_no_better})",
         needed_for="an exact limit per replica, as a pod has",
-        remedy="Needs a writable cgroup; until then replicas are stopped and continued by a duty cycle, which is coarser",
+        remedy="Needs a cgroup that may be written; until then replicas are stopped and continued, which is coarser",
     )
