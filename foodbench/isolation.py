@@ -7,9 +7,11 @@ the load tests that follow are measured on a machine that is as quiet as before.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
 
 from foodbench.errors import FoodbenchError, RunFailed
@@ -75,6 +77,7 @@ def _work(connection: Connection, function: Callable[..., Any], arguments: tuple
     # Ctrl-C reaches the whole process group; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         result = function(*arguments, progress=_Sender(connection))
     except FoodbenchError as error:
@@ -84,6 +87,13 @@ def _work(connection: Connection, function: Callable[..., Any], arguments: tuple
         raise
     else:
         connection.send(("result", result))
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _why_it_died(exit_code: int | None, doing: str) -> tuple[str, str]:

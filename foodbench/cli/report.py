@@ -20,6 +20,10 @@ def report(
         str | None, typer.Argument(metavar="[RUN]", help="Folder or id of a run. Default: the current one.")
     ] = None,
     results: ResultsOption = DEFAULT_RESULTS,
+    accuracy: Annotated[
+        float | None,
+        typer.Option("--accuracy", min=0, max=1, help="Least accuracy a recommended variant must have, as in 0.8."),
+    ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -28,27 +32,31 @@ def report(
 
     Needs neither TensorFlow nor the machine that measured.
 
-    Examples: foodbench report · foodbench report results/quickstart/20261124-101500-ab12
+    Examples: foodbench report · foodbench report results/quickstart/20261124-101500-ab12 --accuracy 0.8
     """
     from foodbench.cli.context import open_store
 
     directory = _find_run(open_store(results), run)
-    show_report(directory, as_json=as_json, quiet=quiet)
+    show_report(directory, accuracy_wanted=accuracy, as_json=as_json, quiet=quiet)
 
 
-def show_report(directory: Path, *, as_json: bool, quiet: bool) -> None:
+def show_report(directory: Path, *, accuracy_wanted: float | None = None, as_json: bool, quiet: bool) -> None:
     """Write the report of the run in ``directory``, and print it."""
+    from foodbench.analysis.advice import advise
     from foodbench.cli.console import output, print_json, remarks
-    from foodbench.report import render_summary, write_report
+    from foodbench.report import write_report
+    from foodbench.report.folder import read_run_folder
+    from foodbench.report.summary import summarise, summary_rows
+    from foodbench.report.terminal import render_advice, render_summary
 
-    files = write_report(directory)
+    files = write_report(directory, accuracy_wanted=accuracy_wanted)
+    folder = read_run_folder(directory)
     if as_json:
-        import json
-
-        print_json(json.loads(files.summary_json))
+        print_json(summary_rows(folder.variants))
         return
-    for part in render_summary(directory):
-        output().print(part)
+    console = output()
+    console.print(render_summary(summarise(folder.variants, folder.run.experiment.title), width=console.width))
+    console.print(render_advice(advise(folder.variants, accuracy_wanted=accuracy_wanted)))
     if not quiet:
         remarks().print(f"Report: {files.html}")
 

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import foodbench
 
 from foodbench.cli.main import COMMANDS
-
-
-def foodbench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "foodbench", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-        check=False,
-    )
 
 
 def test_the_commands_stand_in_the_order_of_the_pipeline(tmp_path: Path) -> None:
