@@ -23,6 +23,8 @@ __all__ = ["ArchiveLimits", "archive_digest", "unpack"]
 
 CHUNK_BYTES = 2**20
 ENTRIES_PER_STEP = 256
+LONGEST_PADDING_BYTES = 64 * 2**20
+"""What is read of the zeros after a tar archive's end at most; GNU tar writes up to 10 KiB by default."""
 MACHINE_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.EIO}
 DAMAGE = (EOFError, RuntimeError, ValueError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile)
 """What the readers raise for a damaged archive; RuntimeError for a password or an unknown compression."""
@@ -129,6 +131,19 @@ def _tar_entries(raw: IO[bytes]) -> Iterator[_Entry]:
                 yield _Entry(member.name, None, partial(archive.extractfile, member))
             else:
                 yield _Entry(member.name, "a link, device or sparse file", None)
+        _require_end(archive)
+
+
+def _require_end(archive: tarfile.TarFile) -> None:
+    """Raise unless the archive ends as it should: tarfile takes any damaged header but the first for the end."""
+    if archive.fileobj is None:
+        raise tarfile.ReadError("the archive is closed")
+    archive.fileobj.seek(archive.offset)
+    if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise tarfile.ReadError(f"no end of the archive where its entries end, at byte {archive.offset}")
+    # A compressed file's checksum is compared only at its end.
+    while archive.fileobj.tell() < archive.offset + LONGEST_PADDING_BYTES and archive.fileobj.read(CHUNK_BYTES):
+        pass
 
 
 def _write(entries: Iterator[_Entry], directory: Path, limits: ArchiveLimits, report: Callable[[], None]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gzip
 import io
+import lzma
 import os
 import tarfile
 import zipfile
@@ -114,6 +116,33 @@ def test_an_archive_cut_short_is_damaged(tmp_path: Path, target: Path, compressi
     path = write_tar(tmp_path / "set.tar", content, compression=compression)
     path.write_bytes(path.read_bytes()[:100_000])
     with pytest.raises(InputError, match="cannot be unpacked"):
+        unpack(path, target, Silent())
+
+
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, lzma.compress])
+def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path, target: Path, compress: Any) -> None:
+    names = sorted(FILES)
+    content = bytearray(write_tar(tmp_path / "plain.tar", FILES).read_bytes())
+    content[content.index(names[-1].encode()) + 1] ^= 0xFF
+    path = tmp_path / "set.tar"
+    path.write_bytes(compress(bytes(content)))
+    with pytest.raises(InputError, match="no end of the archive"):
+        unpack(path, target, Silent())
+
+
+def test_a_tar_that_lost_its_last_files_is_damaged(tmp_path: Path, target: Path) -> None:
+    path = write_tar(tmp_path / "set.tar", FILES)
+    path.write_bytes(path.read_bytes()[: 512 + 3072])
+    with pytest.raises(InputError, match="no end of the archive"):
+        unpack(path, target, Silent())
+
+
+def test_a_wrong_checksum_at_the_end_is_found(tmp_path: Path, target: Path) -> None:
+    path = write_tar(tmp_path / "set.tgz", FILES, compression="gz")
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be unpacked: CRC check failed"):
         unpack(path, target, Silent())
 
 
