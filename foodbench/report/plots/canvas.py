@@ -6,6 +6,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -14,7 +15,21 @@ from matplotlib.figure import Figure
 
 from foodbench.records.experiments import Mode
 
-__all__ = ["BLUE", "GREEN", "GREY", "MODES", "ORANGE", "SKY", "VERMILLION", "as_png", "as_svg", "headline", "new_figure", "settle", "style"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "MODES",
+    "ORANGE",
+    "SKY",
+    "VERMILLION",
+    "as_png",
+    "as_svg",
+    "headline",
+    "new_figure",
+    "settle",
+    "style",
+]
 
 # Okabe and Ito, "Color universal design" (2008): told apart by people of all kinds of colour vision.
 BLUE, ORANGE, GREEN, VERMILLION, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
@@ -27,7 +42,7 @@ MODES: dict[Mode, tuple[str, str, str]] = {
 }
 """Colour, marker and name of each deployment mode: shape tells what colour tells."""
 
-SETTINGS = {
+SETTINGS: dict[Any, Any] = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,

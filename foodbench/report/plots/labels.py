@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
@@ -63,12 +62,11 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], obstacles:
         labels: Names and points.
         obstacles: What else must not be covered, in pixels.
     """
-    renderer = FigureCanvasAgg(figure).get_renderer()
     pixels_per_point = figure.dpi / 72
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
     half = MARKER_PT * pixels_per_point
     taken = [Box(x - half, y - half, x + half, y + half) for x, y in points] + list(obstacles)
-    around = axes.get_window_extent(renderer)
+    around = axes.get_window_extent()
     bounds = Box(around.x0, around.y0, around.x1, around.y1)
     # From the top down, so that equal points fan out in reading order.
     for index in sorted(range(len(labels)), key=lambda index: (-points[index][1], points[index][0], index)):
@@ -85,7 +83,7 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], obstacles:
             linespacing=1.05,
         )
         annotation.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-        size = annotation.get_window_extent(renderer)
+        size = annotation.get_window_extent()
         box = place_of((x, y), (size.width + 4, size.height + 2), taken, bounds, pixels_per_point)
         taken.append(box)
         middle = ((box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y)
@@ -140,5 +138,12 @@ def _tie(axes: Axes, label: Label, point: tuple[float, float], box: Box, pixels_
         (label.x, label.y),
         offset,
         textcoords="offset points",
-        arrowprops={"arrowstyle": "-", "color": label.colour, "linewidth": 0.6, "alpha": 0.6, "shrinkA": 0, "shrinkB": 4},
+        arrowprops={
+            "arrowstyle": "-",
+            "color": label.colour,
+            "linewidth": 0.6,
+            "alpha": 0.6,
+            "shrinkA": 0,
+            "shrinkB": 4,
+        },
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from foodbench.analysis.pareto import Better, front
 from foodbench.analysis.variants import Accuracy, Measured, Spread, VariantFacts
@@ -25,7 +26,7 @@ SIGNS = ("†", "‡", "§", "¶", "#")
 
 DASHES = (0, (4, 3))
 
-NAME_WIDTH = 20
+NAME_WIDTH = 24
 SUBTITLE_WIDTH = 105
 
 WIDE_RANGE = 20.0
@@ -50,11 +51,13 @@ TRADEOFFS = (
         "accuracy-memory", "Accuracy against memory", "Memory under load, all replicas, mean (MiB)", "lower", "memory"
     ),
     Tradeoff(
-        "accuracy-rate", "Accuracy against transaction rate", "Transaction rate (transactions per second)", "higher", "rate"
+        "accuracy-rate",
+        "Accuracy against transaction rate",
+        "Transaction rate (transactions per second)",
+        "higher",
+        "rate",
     ),
-    Tradeoff(
-        "accuracy-response", "Accuracy against response time", "Response time, mean (s)", "lower", "response"
-    ),
+    Tradeoff("accuracy-response", "Accuracy against response time", "Response time, mean (s)", "lower", "response"),
 )
 
 
@@ -95,9 +98,7 @@ def draw_tradeoff(variants: Sequence[VariantFacts], tradeoff: Tradeoff, title: s
         return figure
     _scale(axes, points)
     corners = _front_corners(axes, points, tradeoff.better)
-    axes.plot(
-        [x for x, _ in corners], [y for _, y in corners], color=GREY, linewidth=1.0, linestyle=DASHES, zorder=1.5
-    )
+    axes.plot([x for x, _ in corners], [y for _, y in corners], color=GREY, linewidth=1.0, linestyle=DASHES, zorder=1.5)
     for point in points:
         _draw_point(axes, point)
     _legend(axes, points, with_front=bool(corners))
@@ -128,9 +129,7 @@ def _signs(variants: Sequence[VariantFacts]) -> dict[str, str]:
     return {mark: SIGNS[place % len(SIGNS)] * (1 + place // len(SIGNS)) for place, mark in enumerate(marks)}
 
 
-def _subtitle(
-    title: str, variants: Sequence[VariantFacts], points: Sequence[Point], signs: dict[str, str]
-) -> str:
+def _subtitle(title: str, variants: Sequence[VariantFacts], points: Sequence[Point], signs: dict[str, str]) -> str:
     told = [f"{title}."]
     if common := _common_marks(variants):
         told.append(f"Accuracy measured on: {'; '.join(common)}.")
@@ -146,6 +145,9 @@ def _scale(axes: Axes, points: Sequence[Point]) -> None:
     least, most = min(lows), max(highs)
     if least > 0 and most / least > WIDE_RANGE:
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(least / 1.8, most * 1.8)
     else:
         room = 0.18 * (most - least) or 0.5 * most or 1.0

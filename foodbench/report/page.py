@@ -1,0 +1,68 @@
+"""The report as one self-contained HTML page: no script, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from foodbench.analysis.advice import Advice
+from foodbench.analysis.classes import poor_classes
+from foodbench.analysis.cost import GIB_HOURS_PER_CORE_HOUR
+from foodbench.analysis.verdicts import Verdict
+from foodbench.report.folder import RunFolder
+from foodbench.report.summary import Summary
+
+__all__ = ["Picture", "render_page"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture for the page."""
+
+    kind: str
+    """tradeoff, timeline, curves or confusion."""
+    of: str
+    """What it shows: a title, a cell, a model's digest."""
+    alt: str
+    media_type: str
+    content: bytes
+
+    @property
+    def source(self) -> str:
+        """The picture itself as an address, so that the page needs no other file."""
+        # As an image, not inline: identifiers within one SVG cannot meet those of another.
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+
+
+def render_page(
+    folder: RunFolder, summary: Summary, advice: Advice, verdicts: Sequence[Verdict], pictures: Sequence[Picture]
+) -> str:
+    """Return the page.
+
+    Args:
+        folder: The run.
+        summary: Its summary table.
+        advice: What the numbers say about which variant to deploy.
+        verdicts: Pros, cons and best use of each variant.
+        pictures: Every picture of the report.
+    """
+    environment = Environment(
+        loader=PackageLoader("foodbench.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        run=folder.run,
+        marks=list(dict.fromkeys(mark for facts in folder.variants for mark in facts.marks)),
+        models=[(model, poor_classes(model)) for model in folder.models],
+        summary=summary,
+        advice=advice,
+        verdicts=verdicts,
+        pictures=pictures,
+        gib_hours=GIB_HOURS_PER_CORE_HOUR,
+    )
