@@ -1,6 +1,7 @@
 """Connections that cost little: bounds that uvicorn does not set on what comes before a request's body.
 
-uvicorn reads a request's head for as long as it takes and, with httptools, as large as it comes.
+uvicorn reads a request's head for as long as it takes and, with httptools, as large as it comes. It
+also passes over the rest of a body that was answered early, however long it is.
 """
 
 from __future__ import annotations
@@ -30,67 +31,73 @@ def limited_protocol(limits: Limits, on_shed: Callable[[], None]) -> type[asynci
         limits: The bounds.
         on_shed: Called for each connection beyond the most that are held.
     """
-    limited = type("LimitedProtocol", (_Limited, _protocol()), {})
+    limited = type("LimitedProtocol", _bases(), {})
     return cast("type[asyncio.Protocol]", partial(limited, limits=limits, on_shed=on_shed))
 
 
-def _protocol() -> type[asyncio.Protocol]:
+def _bases() -> tuple[type, ...]:
     try:
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
     except ImportError:
         from uvicorn.protocols.http.h11_impl import H11Protocol
 
-        return H11Protocol
-    return HttpToolsProtocol
+        return (_HeadsOfH11, _Limited, H11Protocol)
+    return (_HeadsOfHttpTools, _Limited, HttpToolsProtocol)
 
 
 class _Limited:
-    """Mixed into one of uvicorn's protocols, whose attributes these are."""
+    """Mixed into one of uvicorn's protocols, whose attributes the first four are.
+
+    A head is what comes before a request is known. It begins with a connection, or with the first byte
+    after the request before.
+    """
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     connections: set[Any]
     cycle: Any
-    """The request under way or, until the next one's head is complete, the one before; None at first."""
+    """The request whose head was complete last; None at first."""
 
     def __init__(self, *, limits: Limits, on_shed: Callable[[], None], **rest: Any) -> None:
         super().__init__(**rest)
         self._limits = limits
         self._on_shed = on_shed
-        self._surplus = False
-        self._head_bytes = 0
-        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_surplus = False
+        self._is_ending = False
+        self._waited_for_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
-        self._surplus = len(self.connections) > self._limits.most_connections
-        if self._surplus:
+        self._is_surplus = len(self.connections) > self._limits.most_connections
+        if self._is_surplus:
             self._on_shed()
             self.loop.call_later(SETTLE_S, self._end_with, TOO_MANY)
         else:
-            self._expect_head()
+            self._head_begins()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._head_is_complete()
         super().connection_lost(error)  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._is_ending or self.transport.is_closing():
             return
-        if self._surplus:
+        if self._is_surplus:
             # Only now: closed with something unread, the client would see a reset instead of the answer.
             self._end_with(TOO_MANY)
             return
-        before = self.cycle
-        between_requests = before is None or before.response_complete
-        if between_requests:
-            self._expect_head()
-            self._head_bytes += len(data)
+        timer_before = self._timer
         super().data_received(data)  # type: ignore[misc]
-        if self.cycle is not before:
-            self._head_is_complete()
-        elif between_requests and self._head_bytes > self._most_bytes():
-            self._end_with(HEAD_TOO_LARGE)
+        passing_over = self._rest_of_an_answered_body()
+        if passing_over:
+            self._head_begins()
+        if self._timer is not None and self._timer is timer_before:
+            self._waited_for_bytes += len(data)
+            if passing_over and self._waited_for_bytes > self._limits.most_body_bytes:
+                self._end_with(b"")
+            elif not passing_over and self._waited_for_bytes > self._limits.most_header_bytes:
+                self._end_with(HEAD_TOO_LARGE)
 
     def shutdown(self) -> None:
         if self.cycle is None and not self.transport.is_closing():
@@ -98,25 +105,75 @@ class _Limited:
         else:
             super().shutdown()  # type: ignore[misc]
 
-    def _most_bytes(self) -> int:
-        """Return how much may come before the next head is complete.
+    def _rest_of_an_answered_body(self) -> bool:
+        """Whether what comes now is the end of a body whose request was answered before it had come whole."""
+        return False
 
-        The rest of a body that was answered before it had come whole is passed over first.
-        """
-        rest_of_body = self.cycle is not None and self.cycle.more_body
-        return self._limits.most_body_bytes if rest_of_body else self._limits.most_header_bytes
-
-    def _expect_head(self) -> None:
-        if self._head_timer is None:
-            self._head_timer = self.loop.call_later(self._limits.read_timeout_s, self._end_with, HEAD_TOO_SLOW)
+    def _head_begins(self) -> None:
+        if self._timer is None:
+            self._waited_for_bytes = 0
+            self._timer = self.loop.call_later(self._limits.read_timeout_s, self._end_with, HEAD_TOO_SLOW)
 
     def _head_is_complete(self) -> None:
-        self._head_bytes = 0
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _end_with(self, response: bytes) -> None:
-        if not self.transport.is_closing():
+        """End the connection, once the requests that came whole are answered."""
+        if self.transport.is_closing():
+            return
+        self._is_ending = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
             self.transport.write(response)
             self.transport.close()
+
+
+class _HeadsOfHttpTools:
+    """Told by the parser where heads begin and end. A next one may begin while a request is computed."""
+
+    _head_begins: Callable[[], None]
+    _head_is_complete: Callable[[], None]
+    cycle: Any
+    _message_is_whole = True
+
+    def on_message_begin(self) -> None:
+        self._message_is_whole = True
+        self._head_begins()
+        super().on_message_begin()  # type: ignore[misc]
+
+    def on_headers_complete(self) -> None:
+        self._message_is_whole = False
+        self._head_is_complete()
+        super().on_headers_complete()  # type: ignore[misc]
+
+    def on_message_complete(self) -> None:
+        self._message_is_whole = True
+        super().on_message_complete()  # type: ignore[misc]
+
+    def _rest_of_an_answered_body(self) -> bool:
+        return not self._message_is_whole and self.cycle is not None and self.cycle.response_complete
+
+
+class _HeadsOfH11:
+    """h11 reads no further than one request at a time: a next head begins after the answer."""
+
+    _head_begins: Callable[[], None]
+    _head_is_complete: Callable[[], None]
+    conn: Any
+    cycle: Any
+
+    def data_received(self, data: bytes) -> None:
+        before = self.cycle
+        if before is None or before.response_complete:
+            self._head_begins()
+        super().data_received(data)  # type: ignore[misc]
+        if self.cycle is not before:
+            self._head_is_complete()
+
+    def _rest_of_an_answered_body(self) -> bool:
+        import h11
+
+        return self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY
