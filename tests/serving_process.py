@@ -61,9 +61,19 @@ class ServiceProcess:
 
 
 @contextmanager
-def serving(bundle: Path, *options: str) -> Iterator[ServiceProcess]:
-    """Start the service on a free port, wait until it is ready, and kill what is left of it at the end."""
-    arguments = [sys.executable, "-m", "foodbench.serving", "--bundle", str(bundle), "--port", "0", "--drain-s", "0"]
+def serving(bundle: Path, *options: str, without: tuple[str, ...] = ()) -> Iterator[ServiceProcess]:
+    """Start the service on a free port, wait until it is ready, and kill what is left of it at the end.
+
+    Args:
+        bundle: Its folder.
+        options: Further ones of its command line.
+        without: Packages that it shall find not installed.
+    """
+    program = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({without!r})); "
+        "sys.argv[0] = 'serving'; runpy.run_module('foodbench.serving', run_name='__main__')"
+    )
+    arguments = [sys.executable, "-c", program, "--bundle", str(bundle), "--port", "0", "--drain-s", "0"]
     process = subprocess.Popen(
         [*arguments, *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, bufsize=1
     )

@@ -289,9 +289,8 @@ def test_headers_without_end_are_cut_off(service: ServiceProcess) -> None:
 
 def test_a_next_head_without_end_cannot_grow_behind_a_request_under_way(slow_bundle: Path) -> None:
     with serving(slow_bundle, "--threads", "1") as service, closing(service.connect()) as connection:
-        connection.sendall(b"GET /test HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET /test HTTP/1.1\r\nX-Long: ")
-        for _ in range(10):
-            connection.sendall(b"a" * 10_000)
+        whole, endless = b"GET /test HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /test HTTP/1.1\r\nX-Long: "
+        connection.sendall(whole + endless + b"a" * 300_000)
         # The request that came whole is answered; of the other nothing is kept.
         assert re.findall(rb"HTTP/1.1 (\d+)", received_to_the_end(connection)) == [b"200"]
 
@@ -301,6 +300,20 @@ def test_a_body_nobody_reads_does_not_spoil_the_next_request(service: ServicePro
     request = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body
     answers = service.exchange(request + b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"404", b"200"]
+
+
+def test_it_serves_within_the_same_limits_without_the_faster_packages(bundle: Path) -> None:
+    options = ("--read-timeout-s", "0.3", "--most-body-bytes", "100000")
+    with serving(bundle, *options, without=("httptools", "uvloop")) as service:
+        assert service.get("/test").json()["class"] == "Green"
+        assert service.post("/predict", b"x" * 200_000).status_code == 413
+        assert service.post("/nothing", b"x" * 200_000).status_code == 404
+        for unfinished in (b"", b"GET /test HTTP/1.1\r\nX: ", b"POST /predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
+            with closing(service.connect()) as slow:
+                slow.sendall(unfinished)
+                assert received_to_the_end(slow).startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 400 "))
+        service.terminate()
+        assert service.exit_code() == 0
 
 
 def started_in_vain(*arguments: str) -> tuple[int, str]:
