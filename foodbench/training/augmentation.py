@@ -11,8 +11,10 @@ from foodbench.records.experiments import Augmentation
 __all__ = ["build_augmentation"]
 
 
-def build_augmentation(augmentation: Augmentation, seed: int) -> Any:
+def build_augmentation(augmentation: Augmentation | None, seed: int) -> Any | None:
     """Return a Keras model that changes a batch of scaled images at random, each image on its own.
+
+    None where nothing is to be changed.
 
     What comes in from outside the image repeats its edge, as in the usual ImageDataGenerator.
 
@@ -20,6 +22,8 @@ def build_augmentation(augmentation: Augmentation, seed: int) -> Any:
         augmentation: What to change by how much; what is 0 is left out.
         seed: Equal seeds give equal changes, batch after batch.
     """
+    if augmentation is None:
+        return None
     layers = keras.layers
     shift, zoom = augmentation.shift_fraction, augmentation.zoom_fraction
     shear = math.tan(math.radians(augmentation.shear_degrees))
@@ -36,4 +40,4 @@ def build_augmentation(augmentation: Augmentation, seed: int) -> Any:
         steps.append(layers.RandomTranslation(shift, shift, seed=seed + 3, **edge))
     if shear:
         steps.append(layers.RandomShear(x_factor=shear, seed=seed + 4, **edge))
-    return keras.Sequential(steps, name="augmentation")
+    return keras.Sequential(steps, name="augmentation") if steps else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from foodbench.records.experiments import ModelSpec
 from foodbench.records.models import ParameterCount
 from foodbench.training.catalogue import Backbone, find_backbone
 
-__all__ = ["Classifier", "build_base", "build_classifier", "count_parameters"]
+__all__ = ["Classifier", "build_base", "build_classifier", "count_parameters", "unfreeze_last"]
 
 FEW_STEPS_MOMENTUM = 0.9
 """Keras' networks average batch statistics over the last 100 to 1,000 steps, which suits ImageNet. From
@@ -55,9 +56,8 @@ def build_base(spec: ModelSpec) -> Any:
 def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Classifier:
     """Build the classifier that ``spec`` (resolved) names.
 
-    A base with given weights stays in inference mode whatever is done to the classifier: its
-    BatchNorm statistics and dropout belong to the weights. A base with random ones is trained as a
-    network is, and its BatchNorm layers follow the data quickly.
+    A base with random weights gets BatchNorm layers that follow the data quickly. Every layer is trainable
+    at first; a BatchNorm layer that is frozen runs in inference mode (Keras' rule).
 
     Args:
         spec: What to build.
@@ -74,7 +74,7 @@ def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Cla
         for layer in _batch_norms(base.layers):
             layer.momentum = min(layer.momentum, FEW_STEPS_MOMENTUM)
     image = keras.Input((spec.input_size_px, spec.input_size_px, 3), name="image")
-    features = base(_adapted(image, find_backbone(spec.backbone)), training=None if weights is None else False)
+    features = base(_adapted(image, find_backbone(spec.backbone)))
     head = keras.layers.Dense(classes, activation="softmax", name="classes")
     pooled = keras.Input(features.shape[1:], name="features")
     return Classifier(
@@ -86,10 +86,7 @@ def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Cla
 
 
 def unfreeze_last(classifier: Classifier, layers: int) -> None:
-    """Make the last ``layers`` layers of the base trainable, but for BatchNorm, and freeze the others.
-
-    A BatchNorm layer that is not trainable runs in inference mode (Keras' rule).
-    """
+    """Make the last ``layers`` layers of the base trainable, but for BatchNorm, and freeze the others."""
     classifier.base.trainable = True
     all_layers = classifier.base.layers
     for layer in all_layers[: max(0, len(all_layers) - layers)]:
@@ -118,8 +115,11 @@ def _batch_norms(layers: Iterable[Any]) -> list[Any]:
 
 def _load_weights(base: Any, path: Path, spec: ModelSpec) -> None:
     try:
-        base.load_weights(path)
-    except (ValueError, OSError, KeyError, AttributeError, TypeError) as error:
+        with warnings.catch_warnings():
+            # Of layers that a file lacks Keras only warns, and leaves them at their random weights.
+            warnings.simplefilter("error", UserWarning)
+            base.load_weights(path)
+    except (ValueError, OSError, KeyError, AttributeError, TypeError, UserWarning) as error:
         width = "" if spec.width is None else f" of width {spec.width:g}"
         raise InputError(
             f"model {spec.name}: {path} does not hold the weights of {spec.backbone}{width} without top: "

@@ -53,7 +53,7 @@ def follow_recipe(
         progress: Told of every batch.
     """
     recipe = spec.recipe
-    augment = None if recipe.augmentation is None else build_augmentation(recipe.augmentation, recipe.seed)
+    augment = build_augmentation(recipe.augmentation, recipe.seed)
     head = _head_phase(recipe)
     describe = f"Training {spec.name}, {{}}".format
     if whole_model or augment is not None:
