@@ -55,17 +55,19 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     session = Session()
     try:
+        # Typer turns an interrupt into the exit code that it is known by.
         code = app(standalone_mode=False, obj=session)
     except FoodbenchError as error:
         sys.exit(_fail(error, session, error.exit_code))
     except typer.TyperException as error:
         sys.exit(_fail(error, session, InputError.exit_code, text=_usage_problem(error)))
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted; what was measured is kept\n")
-        sys.exit(INTERRUPTED_EXIT_CODE)
+        code = INTERRUPTED_EXIT_CODE
     except Exception as error:  # noqa: BLE001 - the one place where nothing may escape
         text = f"internal error: {type(error).__name__}: {error}. Run again with -v for the traceback, and report it."
         sys.exit(_fail(error, session, INTERNAL_ERROR_EXIT_CODE, text=text))
+    if code == INTERRUPTED_EXIT_CODE:
+        sys.stderr.write("interrupted; what was measured is kept\n")
     sys.exit(code if isinstance(code, int) else 0)
 
 
