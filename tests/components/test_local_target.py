@@ -162,19 +162,38 @@ def test_a_second_crash_waits_and_connections_are_closed_meanwhile(site: Site) -
         get(state.url)
 
 
-def test_a_killed_supervisor_leaves_nothing_that_delete_does_not_remove(site: Site) -> None:
+@pytest.fixture
+def start_orphan() -> Iterator[Callable[[Path], subprocess.Popen[bytes]]]:
+    """Start what a replica would be where the kernel does not end it with its parent."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(directory: Path) -> subprocess.Popen[bytes]:
+        sleeping = [sys.executable, "-c", "import time; time.sleep(600)"]
+        started.append(subprocess.Popen(sleeping, env={**os.environ, **marks(directory, "replica-9")}))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_supervisor_leaves_nothing_that_delete_does_not_remove(
+    site: Site, start_orphan: Callable[[Path], subprocess.Popen[bytes]]
+) -> None:
     intent = site.intent("lb")
     target, state = site.deploy(intent)
-    directory = site.store.deployment_directory(intent.id)
-    # As a replica would be left where the kernel does not end it with its parent.
-    orphan = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"], env={**os.environ, **marks(directory, "replica-9")}
-    )
+    orphan = start_orphan(site.store.deployment_directory(intent.id))
     assert target.find_orphans() == ()
     os.kill(state.supervisor_pid, signal.SIGKILL)
+
+    def has_failed() -> bool:
+        found = target.state(intent.id)
+        return found is not None and found.phase == "failed"
+
+    wait_for(has_failed)
     found = target.state(intent.id)
     assert found is not None
-    assert found.phase == "failed"
     assert "supervisor is gone" in str(found.failure)
     assert found.ready_replicas == 0
     orphans = {orphans.deployment_id: orphans.pids for orphans in target.find_orphans()}

@@ -20,7 +20,8 @@ from foodbench.deploy.local.probes import ProbeSettings
 from foodbench.deploy.local.processes import marks
 from foodbench.deploy.local.proxy import BuiltInProxy
 from foodbench.deploy.local.replica import ReplicaPlan
-from foodbench.deploy.local.supervisor import Supervisor, service_command
+from foodbench.deploy.local.supervising import Supervisor
+from foodbench.deploy.local.supervisor import service_command
 from foodbench.errors import MachineError
 from foodbench.records.deployments import LoadBalancer
 from foodbench.store import Store

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,10 +53,8 @@ def test_decisions_stay_within_the_bounds(
         current = decision.desired_replicas
 
 
-@given(SCALERS, SOME_PODS, USAGES, st.integers(1, 25))
-def test_a_decision_never_goes_against_the_ratio(
-    scaler: Scaler, pods: list[Pod], usages: list[int | None], current: int
-) -> None:
+@given(SCALERS, SOME_PODS, USAGES)
+def test_a_decision_never_goes_against_the_ratio(scaler: Scaler, pods: list[Pod], usages: list[int | None]) -> None:
     """With as many pods as asked for, usage below the target adds none and usage above it takes none away."""
     living = [pod for pod in pods if not pod.deleting and pod.phase != "failed"]
     current = len(living)
@@ -66,9 +63,8 @@ def test_a_decision_never_goes_against_the_ratio(
         return
     if found.ratio < 1:
         assert found.replicas <= current
-    if found.ratio > 1 and found.replicas < current:
-        # Only where pods that do not count were left out of the number as well.
-        raise AssertionError(found)
+    if found.ratio > 1:
+        assert found.replicas >= current
 
 
 @given(SCALERS, st.integers(1, 8), st.integers(0, 4000), st.integers(0, 4000))
@@ -96,14 +92,12 @@ def test_nothing_changes_within_the_tolerance(target: int, count: int, ratio: fl
     assert found.replicas == count
 
 
-@given(SCALERS, st.lists(st.integers(0, 300), min_size=1, max_size=40))
+@given(SCALERS, st.lists(st.integers(0, 300), min_size=30, max_size=40))
 def test_history_does_not_grow_without_end(scaler: Scaler, percents: list[int]) -> None:
     history, current = History(), scaler.min_replicas
     for number, percent in enumerate(percents):
         pods = [Pod(str(n), 1000, "running", ready=True, ready_changed_at_s=10, started_at_s=0) for n in range(current)]
         metrics = {pod.name: PodMetric(percent * 10_000_000, NOW_S + 15 * number, 15) for pod in pods}
-        decision, history = sync(
-            replace(scaler), history, pods, metrics, current_replicas=current, now_s=NOW_S + 15 * number
-        )
+        decision, history = sync(scaler, history, pods, metrics, current_replicas=current, now_s=NOW_S + 15 * number)
         current = decision.desired_replicas
         assert len(history.recommendations) <= 300 / 15 + 2

@@ -68,6 +68,7 @@ def test_utilisation_is_cut_to_whole_percent() -> None:
 def test_a_missing_metric_counts_as_idle_on_the_way_up() -> None:
     assert recommended([pod("a"), pod("b")], {"a": 100}) == 2  # 100 % of one; 50 % of two is on target
     assert recommended([pod("a"), pod("b")], {"a": 200}) == 4
+    assert recommended([pod("a"), pod("b")], {"a": 110}) == 2  # 55 % of two is tolerated; alone it asks for 3
 
 
 def test_a_missing_metric_counts_as_its_whole_request_on_the_way_down() -> None:
@@ -102,6 +103,13 @@ def test_an_unready_pod_counts_as_idle_on_the_way_up() -> None:
     pods = [pod("a"), pod("b", ready=False, started_at_s=NOW_S - 60, ready_changed_at_s=NOW_S - 60)]
     assert recommended(pods, {"a": 200, "b": 200}) == 4  # 8 if its metric counted
     assert recommended(pods, {"a": 200}) == 4
+    assert recommended(pods, {"a": 110, "b": 110}) == 2  # 55 % of two is tolerated; alone it asks for 3
+
+
+def test_the_tolerance_holds_with_idle_pods_counted_in() -> None:
+    pods = [pod(str(number)) for number in range(10)] + [pod("new", phase="pending")]
+    percents = {str(number): 60.0 for number in range(10)}
+    assert recommended(pods, percents) == 11  # 54 % of eleven is tolerated; rounded up it would be 12
 
 
 def test_an_unready_pod_is_left_out_on_the_way_down() -> None:
@@ -134,7 +142,7 @@ def test_after_five_minutes_an_unready_pod_counts_if_it_was_ready_once() -> None
 
 @pytest.mark.parametrize("gone", [{"deleting": True}, {"phase": "failed"}])
 def test_pods_on_their_way_out_do_not_count(gone: dict[str, object]) -> None:
-    assert recommended([pod("a"), pod("b", **gone)], {"a": 100, "b": 0}) == 2
+    assert recommended([pod("a"), pod("b", **gone)], {"a": 60, "b": 60}) == 2  # 3 with both
 
 
 def test_metrics_of_unready_pods_alone_are_no_metrics() -> None:
@@ -254,3 +262,34 @@ def test_a_small_percentage_still_adds_one_pod() -> None:
     scaler = replace(SCALER, behaviour=Behaviour(scale_up=rules))
     decision, _ = decide(History(), [1000.0] * 3, current=3, scaler=scaler)
     assert decision.desired_replicas == 4
+
+
+def test_with_behaviour_a_scale_down_waits_its_window() -> None:
+    rules = ScalingRules((Policy("percent", 100, 15),), stabilisation_s=60)
+    scaler = replace(SCALER, behaviour=Behaviour(scale_down=rules))
+    _, history = decide(History(), [50.0] * 4, current=4, scaler=scaler)
+    held, history = decide(history, [1.0] * 4, current=4, now_s=NOW_S + 59, scaler=scaler)
+    assert held.desired_replicas == 4
+    assert "4 was recommended within the last 60 s" in held.limited_by
+    free, _ = decide(history, [1.0] * 4, current=4, now_s=NOW_S + 60, scaler=scaler)
+    assert free.desired_replicas == 1
+
+
+def test_a_policy_counts_what_was_taken_away_within_its_period() -> None:
+    rules = ScalingRules((Policy("pods", 2, 60),), stabilisation_s=0)
+    scaler = replace(SCALER, behaviour=Behaviour(scale_down=rules))
+    first, history = decide(History(), [1.0] * 8, current=8, scaler=scaler)
+    assert (first.desired_replicas, first.limited_by) == (6, "the scale-down policies stop at 6 replicas")
+    second, history = decide(history, [1.0] * 6, current=6, now_s=NOW_S + 30, scaler=scaler)
+    assert second.desired_replicas == 6
+    third, _ = decide(history, [1.0] * 6, current=6, now_s=NOW_S + 61, scaler=scaler)
+    assert third.desired_replicas == 4
+
+
+def test_with_behaviour_the_bounds_hold_too() -> None:
+    at_once = Behaviour(scale_down=replace(Behaviour().scale_down, stabilisation_s=0))
+    scaler = replace(SCALER, min_replicas=2, max_replicas=5, behaviour=at_once)
+    decision, _ = decide(History(), [1.0] * 4, current=4, scaler=scaler)
+    assert (decision.desired_replicas, decision.limited_by) == (2, "minimum of 2 replicas")
+    decision, _ = decide(History(), [1000.0] * 4, current=4, scaler=scaler)
+    assert (decision.desired_replicas, decision.limited_by) == (5, "maximum of 5 replicas")

@@ -1,7 +1,7 @@
 """Replicas as supervised processes, a load balancer in front, the HPA algorithm above.
 
 target        what the commands use: deploy, state, usage, delete
-supervisor    the process behind each deployment; it outlives the command
+supervisor    the process behind each deployment, which outlives the command; ``supervising`` is what it does
 replica       one replica's life: started under limits, probed, restarted, drained
 limits        CPU and memory limits, by cgroup or duty cycle
 haproxy       the load balancer; ``proxy`` where there is no HAProxy

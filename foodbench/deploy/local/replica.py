@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from foodbench.deploy.local.backoff import BackOff
 from foodbench.deploy.local.balancer import Balancer
-from foodbench.deploy.local.children import Child, spawn_child
-from foodbench.deploy.local.limits import Limiter, Limits, ReplicaLimit
+from foodbench.deploy.local.children import spawn_child
+from foodbench.deploy.local.limits import Limiter, Limits
 from foodbench.deploy.local.limits.base import group_name
 from foodbench.deploy.local.logs import last_line
 from foodbench.deploy.local.metrics import CpuSample
 from foodbench.deploy.local.probes import ProbeResult, ProbeSettings, Readiness, http_get
+from foodbench.deploy.local.process_start import ProcessStart, ending, free_port, mib
 from foodbench.deploy.local.processes import descendants, end_all, marked, marks, tree_usage
 from foodbench.records.deployments import ReplicaState
 
@@ -51,22 +51,6 @@ class ReplicaPlan:
     """How long connections may take to end, once no new ones come, before SIGTERM; as a preStop sleep."""
     grace_s: float
     """From SIGTERM to SIGKILL: a pod's ``terminationGracePeriodSeconds``."""
-
-
-@dataclass
-class _Start:
-    """One start of the process."""
-
-    child: Child
-    limit: ReplicaLimit
-    port: int
-    begun_s: float
-    readiness: Readiness = field(default_factory=Readiness)
-    probe: asyncio.Task[ProbeResult] | None = None
-    next_probe_s: float = 0.0
-    next_memory_s: float = 0.0
-    over_memory_bytes: int | None = None
-    """Set when the watch has ended it."""
 
 
 class Replica:
@@ -108,7 +92,7 @@ class Replica:
         self._balancer = balancer
         self._witness = witness
         self._now = now
-        self._start: _Start | None = None
+        self._start: ProcessStart | None = None
         self._leaving = asyncio.Event()
         self._drain_s = 0.0
 
@@ -184,8 +168,8 @@ class Replica:
         finally:
             await self._clean_up(start)
 
-    def _begin(self) -> _Start:
-        port = _free_port()
+    def _begin(self) -> ProcessStart:
+        port = free_port()
         limit = self._limiter.limit(group_name(self._plan.directory.name, self.name), self._plan.limits)
         try:
             child = spawn_child(
@@ -198,7 +182,7 @@ class Replica:
             limit.release()
             raise
         limit.started(child.pid)
-        self._start = _Start(child, limit, port, begun_s=self._now())
+        self._start = ProcessStart(child, limit, port, begun_s=self._now())
         self._set_phase("starting")
         self._witness.event("Normal", "Started", self.name, f"process {child.pid} on port {port}")
         return self._start
@@ -209,12 +193,12 @@ class Replica:
         self.phase = phase
         self._witness.changed()
 
-    def _watch_memory(self, start: _Start) -> None:
+    def _watch_memory(self, start: ProcessStart) -> None:
         if self._now() >= start.next_memory_s:
             start.next_memory_s = self._now() + MEMORY_EVERY_S
             self._is_over_memory(start)
 
-    def _is_over_memory(self, start: _Start) -> bool:
+    def _is_over_memory(self, start: ProcessStart) -> bool:
         """End a process that uses more memory than it may, where no cgroup does."""
         if start.limit.memory_enforced:
             return False
@@ -225,7 +209,7 @@ class Replica:
         start.child.kill_group()
         return True
 
-    async def _probe(self, start: _Start) -> None:
+    async def _probe(self, start: ProcessStart) -> None:
         settings = self._plan.probe
         if start.probe is not None and start.probe.done():
             result, start.probe = start.probe.result(), None
@@ -238,7 +222,7 @@ class Replica:
             start.next_probe_s = self._now()
             start.probe = asyncio.create_task(http_get(start.port, settings))
 
-    async def _tell_readiness(self, start: _Start, before: Readiness, result: ProbeResult) -> None:
+    async def _tell_readiness(self, start: ProcessStart, before: Readiness, result: ProbeResult) -> None:
         if start.readiness.ready and not before.ready:
             await self._balancer.add(self.slot, start.port)
             self.failed_starts = 0
@@ -257,7 +241,7 @@ class Replica:
                     f"not ready after {start.readiness.failures} failed probes in a row; it gets no new connections",
                 )
 
-    async def _end(self, start: _Start) -> None:
+    async def _end(self, start: ProcessStart) -> None:
         """Take it out of the load balancer, then ask it to end, then end it."""
         await self._balancer.drain(self.slot)
         self._set_phase("draining")
@@ -273,7 +257,7 @@ class Replica:
             await self._until(start, self._plan.grace_s, connections_too=False)
         await self._balancer.remove(self.slot)
 
-    async def _until(self, start: _Start, timeout_s: float, *, connections_too: bool) -> bool:
+    async def _until(self, start: ProcessStart, timeout_s: float, *, connections_too: bool) -> bool:
         """Wait for the process to end, or also for its connections to; say whether that came within the timeout."""
         deadline_s = self._now() + timeout_s
         while self._now() < deadline_s:
@@ -284,19 +268,19 @@ class Replica:
             await asyncio.sleep(STEP_S)
         return start.child.exit_code() is not None
 
-    def _tell_exit(self, start: _Start, code: int) -> None:
+    def _tell_exit(self, start: ProcessStart, code: int) -> None:
         peak_bytes = start.over_memory_bytes or start.limit.peak_memory_bytes()
         if start.over_memory_bytes is not None or start.limit.oom_kills() > 0:
-            peak = "" if peak_bytes is None else f": peak {_mib(peak_bytes)} of {_mib(self._plan.limits.memory_bytes)}"
+            peak = "" if peak_bytes is None else f": peak {mib(peak_bytes)} of {mib(self._plan.limits.memory_bytes)}"
             reason, message = "OOMKilled", f"it used more memory than its limit allows{peak}"
         else:
-            reason, message = "Error", f"its process ended {_ending(code)}: {last_line(self.log)}"
+            reason, message = "Error", f"its process ended {ending(code)}: {last_line(self.log)}"
         if not start.readiness.was_ready:
             self.failed_starts += 1
             self.failure = f"{reason}: {message}" if reason == "OOMKilled" else message
         self._witness.event("Warning", reason, self.name, message)
 
-    async def _clean_up(self, start: _Start) -> None:
+    async def _clean_up(self, start: ProcessStart) -> None:
         if start.probe is not None:
             start.probe.cancel()
             await asyncio.gather(start.probe, return_exceptions=True)
@@ -311,23 +295,3 @@ class Replica:
             self.phase = "unready"
             self.ready_changed_at = self._now()
         self._witness.changed()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"with code {code}"
-    try:
-        return f"by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"by signal {-code}"
-
-
-def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / 2**20:.0f} MiB"
