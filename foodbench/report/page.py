@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from foodbench.analysis.advice import Advice
 from foodbench.analysis.classes import poor_classes
 from foodbench.analysis.cost import GIB_HOURS_PER_CORE_HOUR
+from foodbench.analysis.variants import VariantFacts
 from foodbench.analysis.verdicts import Verdict
 from foodbench.report.folder import RunFolder
 from foodbench.report.summary import Summary
@@ -37,6 +38,16 @@ class Picture:
         return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
 
 
+def marks_with_models(variants: Sequence[VariantFacts]) -> list[str]:
+    """Return each mark once; one that not all models carry names those that do."""
+    carriers: dict[str, dict[str, None]] = {}
+    for facts in variants:
+        for mark in facts.marks:
+            carriers.setdefault(mark, {})[facts.variant.model] = None
+    models = {facts.variant.model for facts in variants}
+    return [mark if len(names) == len(models) else f"{mark} ({', '.join(names)})" for mark, names in carriers.items()]
+
+
 def render_page(
     folder: RunFolder, summary: Summary, advice: Advice, verdicts: Sequence[Verdict], pictures: Sequence[Picture]
 ) -> str:
@@ -58,7 +69,7 @@ def render_page(
     )
     return environment.get_template("report.html.j2").render(
         run=folder.run,
-        marks=list(dict.fromkeys(mark for facts in folder.variants for mark in facts.marks)),
+        marks=marks_with_models(folder.variants),
         models=[(model, poor_classes(model)) for model in folder.models],
         summary=summary,
         advice=advice,

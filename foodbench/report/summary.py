@@ -78,7 +78,7 @@ def _shown(spread: Spread | None, decimals: int) -> Shown:
     if spread is None:
         return Shown(figure_text(None, decimals))
     text = figure_text(spread.median, decimals)
-    if spread.repeats == 1:
+    if spread.low == spread.high:
         return Shown(text)
     return Shown(text, f"{figure_text(spread.low, decimals)}..{figure_text(spread.high, decimals)}")
 
