@@ -16,14 +16,14 @@ THROTTLED_MOSTLY = 0.5
 """Share of the time held back above which the CPU limit is named as a cause of slowness."""
 
 CONSEQUENCES: dict[FailureKind, str] = {
-    "connection-refused": "connections refused",
-    "connection-reset": "connections reset",
-    "connection-closed": "connections closed before an answer",
-    "timeout": "requests timed out",
-    "http-408": "answers of status 408",
-    "http-5xx": "answers of status 5xx",
-    "shed": "requests shed (503 with Retry-After)",
-    "other": "requests failed otherwise",
+    "connection-refused": "connection{s} refused",
+    "connection-reset": "connection{s} reset",
+    "connection-closed": "connection{s} closed before an answer",
+    "timeout": "request{s} timed out",
+    "http-408": "answer{s} of status 408",
+    "http-5xx": "answer{s} of status 5xx",
+    "shed": "request{s} shed (503 with Retry-After)",
+    "other": "request{s} failed otherwise",
 }
 
 
@@ -52,7 +52,12 @@ def _consequence(failure: FailureCount) -> str:
         if failure.last_at_s - failure.first_at_s < 0.1
         else f"from {failure.first_at_s:.1f} to {failure.last_at_s:.1f} s"
     )
-    return f"{failure.count:,} {CONSEQUENCES[failure.kind]} {when}"
+    what = CONSEQUENCES[failure.kind].format(s=_s(failure.count))
+    return f"{failure.count:,} {what} {when}"
+
+
+def _s(count: int) -> str:
+    return "" if count == 1 else "s"
 
 
 def _at(cell: CellResult, event: DeploymentEvent) -> str:
@@ -128,7 +133,8 @@ def _not_scaled(decisions: Sequence[ScalingDecision], cell: CellResult) -> str:
         return ""
     if any(decision.desired_replicas != decisions[0].current_replicas for decision in decisions):
         return ""
-    held = f"held at {decisions[0].current_replicas} replicas for {decisions[-1].time_s - decisions[0].time_s:.0f} s"
+    held_at = decisions[0].current_replicas
+    held = f"held at {held_at} replica{_s(held_at)} for {decisions[-1].time_s - decisions[0].time_s:.0f} s"
     if all(decision.utilisation_percent is None for decision in decisions):
         return f"{held}: there were no metrics"
     if limit := decisions[-1].limited_by:

@@ -137,7 +137,7 @@ def _too_few(load: LoadResult) -> Validity | None:
     transactions = load.figures.transactions
     if transactions >= FEWEST_TRANSACTIONS:
         return None
-    longer_s = math.ceil(1.25 * load.figures.elapsed_s * FEWEST_TRANSACTIONS / transactions)
+    longer_s = math.ceil(1.25 * load.figures.elapsed_s * FEWEST_TRANSACTIONS / max(1, transactions))
     return _invalid(
         f"only {transactions} transactions, fewer than the {FEWEST_TRANSACTIONS} a p90 needs",
         f"Load it for {longer_s} s",
