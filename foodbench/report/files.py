@@ -59,9 +59,9 @@ def _inline(cell: Shown) -> str:
 
 def _escaped(text: str) -> str:
     plain = " ".join(text.split())
-    for sign in "\\`*_|<>[]":
+    for sign in "\\`*_|[]":
         plain = plain.replace(sign, f"\\{sign}")
-    return plain
+    return plain.replace("&", "&amp;").replace("<", "&lt;")
 
 
 def advice_markdown(advice: Advice, verdicts: Sequence[Verdict]) -> str:
