@@ -66,7 +66,7 @@ def test_the_traceback_is_shown_on_request(tmp_path: Path) -> None:
 def test_dry_run_prints_every_cell_with_its_expected_time_and_writes_nothing(tmp_path: Path) -> None:
     done = foodbench("run", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0
-    for name in ("mobilenetv2-0.35.litert.hpa.1", "1-5 at 40 %", "10 users, 60 s, /test", "Expected"):
+    for name in ("mobilenetv2-0.35.litert.hpa.1", "1-5 at 40 %", "10 users, 50 s, /test", "Expected"):
         assert name in done.stdout
     assert list(tmp_path.iterdir()) == []
 
