@@ -12,6 +12,8 @@ __all__ = ["document"]
 
 Schema = dict[str, Any]
 
+PICTURES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp")
+
 
 def document() -> Schema:
     """Return the document, OpenAPI 3.1."""
@@ -52,15 +54,18 @@ def document() -> Schema:
 
 
 def _predict() -> Schema:
-    picture = {"type": "string", "format": "binary"}
-    form = {**_object(**{FIELD: picture}), "required": [FIELD]}
+    picture = {"type": "string", "format": "binary", "minLength": 1}
+    form = {
+        "schema": _object(**{FIELD: picture}) | {"additionalProperties": True},
+        "encoding": {FIELD: {"contentType": ", ".join(PICTURES)}},
+    }
     return {
         "operationId": "predict",
         "summary": "Predict the class of a photograph: JPEG, PNG, WebP, GIF or BMP",
         "description": "Anything that is not multipart/form-data is taken for the photograph itself.",
         "requestBody": {
             "required": True,
-            "content": {"multipart/form-data": {"schema": form}, "*/*": {"schema": picture}},
+            "content": {"multipart/form-data": form} | {kind: {"schema": picture} for kind in PICTURES},
         },
         "responses": {
             "200": _answer("The prediction", "application/json", _reference("Prediction")),

@@ -22,7 +22,7 @@ from foodbench.serving.uploads import UploadError, image_in
 __all__ = ["RETRY_AFTER_S", "Predictions"]
 
 RETRY_AFTER_S = 1
-"""A queue of the default length is worked off within about a second at what one core does of MobileNetV2."""
+"""The shortest that can be said. A queue of the default length is worked off within it by one core on MobileNetV2."""
 
 CLIENT_CLOSED_REQUEST = 499
 """nginx's own status for it. Nobody receives it."""
