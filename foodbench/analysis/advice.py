@@ -133,7 +133,8 @@ def _reservations(
     texts = []
     if any(facts.model is not None and facts.model.dataset.synthetic for facts in variants):
         texts.append("accuracy was measured on synthetic images and says nothing about photographs")
-    random = [c.name for c in usable if c.facts.model is not None and c.facts.model.weights.kind == "random"]
+    models = [candidate.facts.model for candidate in usable if candidate.facts.model is not None]
+    random = dict.fromkeys(model.spec.name for model in models if model.weights.kind == "random")
     if random:
         texts.append(
             f"trained from random weights, so without the accuracy the architecture can reach: {', '.join(random)}"
@@ -155,7 +156,8 @@ def _by_cost(chosen: Sequence[Candidate]) -> Recommendation:
     first, *others = sorted(chosen, key=lambda candidate: candidate.core_hours.median)
     reason = f"{_short(first.core_hours.median)} core-hours per million transactions"
     if others:
-        reason += f", {_times(others[0].core_hours.median, first.core_hours.median)} less than {others[0].name}"
+        less = 1 - _ratio(first.core_hours.median, others[0].core_hours.median)
+        reason += f", {100 * less:.0f} % less than {others[0].name}"
     return Recommendation("cost", first.name, reason, _doubts(first, others, lambda candidate: candidate.core_hours))
 
 
@@ -164,7 +166,7 @@ def _by_throughput(chosen: Sequence[Candidate]) -> Recommendation:
     reason = f"{first.transactions_per_s.median:,.1f} transactions per second"
     if others:
         rates = first.transactions_per_s.median, others[0].transactions_per_s.median
-        reason += f", {_times(*rates)} more than {others[0].name}"
+        reason += f", {_more(*rates)} {others[0].name}"
     return Recommendation(
         "throughput", first.name, reason, _doubts(first, others, lambda candidate: candidate.transactions_per_s)
     )
@@ -212,10 +214,9 @@ def _doubts(
     return tuple(doubts)
 
 
-def _times(larger: float, smaller: float) -> str:
-    """Say by what factor or share two figures differ."""
+def _more(larger: float, smaller: float) -> str:
     factor = _ratio(larger, smaller)
-    return f"{factor:.1f} times" if factor >= 2 else f"{100 * (factor - 1):.0f} %"
+    return f"{factor:.1f} times that of" if factor >= 2 else f"{100 * (factor - 1):.0f} % more than"
 
 
 def _ratio(numerator: float, denominator: float) -> float:

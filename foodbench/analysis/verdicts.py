@@ -56,7 +56,7 @@ TRAITS = (
     _Trait(
         "response time",
         lambda one: one.response_time_s.median,
-        lambda one: f"{one.response_time_s.median:.2f} s",
+        lambda one: f"{one.response_time_s.median:.3g} s",
     ),
     _Trait(
         "cost",

@@ -208,25 +208,25 @@ RESOURCES = (
     Figure(
         "core_hours_per_million",
         "Cost: core-hours per million transactions",
-        2,
+        3,
         _cost(lambda cost: cost.core_hours),
     ),
     Figure(
         "cpu_used_core_hours_per_million",
         "– CPU used (core-hours per million)",
-        2,
+        3,
         _cost(lambda cost: cost.cpu_used_core_hours),
     ),
     Figure(
         "cpu_requested_core_hours_per_million",
         "– CPU requested (core-hours per million)",
-        2,
+        3,
         _cost(lambda cost: cost.cpu_requested_core_hours),
     ),
     Figure(
         "memory_used_gib_hours_per_million",
         "– memory used (GiB-hours per million)",
-        2,
+        3,
         _cost(lambda cost: cost.memory_used_gib_hours),
     ),
 )

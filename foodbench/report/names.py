@@ -8,9 +8,12 @@ __all__ = ["wrapped"]
 
 
 def wrapped(name: str, width: int) -> str:
-    """Break ``name`` into lines of at most ``width`` characters, behind hyphens, dots, slashes and spaces if it can."""
+    """Break ``name`` into lines of at most ``width`` characters, behind hyphens, dots, slashes and spaces if it can.
+
+    A dot within a number (1.0) is no place to break.
+    """
     lines = [""]
-    for part in re.findall(r"[^-./_ ]*[-./_ ]?", name):
+    for part in re.split(r"(?<=[-/_ ])|(?<=[.])(?![0-9])", name):
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
             lines.append("")
         lines[-1] += part

@@ -41,7 +41,8 @@ def _table(summary: Summary, shown: slice) -> Table:
         box=box.SIMPLE_HEAD,
         title_justify="left",
         pad_edge=False,
-        padding=(0, 0, 0, SPACING),
+        padding=0,
+        show_edge=False,
     )
     table.add_column("", width=LABEL_WIDTH, overflow="fold")
     for name in summary.variants[shown]:

@@ -53,6 +53,8 @@ def test_the_reports_own_numbers_give_its_own_recommendation() -> None:
     """It named MobileNetV2 for cost and ResNet101V2 with dynamic scaling for throughput."""
     advice = advise(report_facts())
     assert advice.firm
+    assert advice.recommendations[0].reason.endswith("70 % less than resnet101v2-hpa")
+    assert advice.recommendations[1].reason.endswith("27 % more than resnet101v2-lb")
     assert chosen(advice) == {
         "cost": "mobilenet-single",
         "throughput": "resnet101v2-hpa",

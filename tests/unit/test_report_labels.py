@@ -12,6 +12,7 @@ BOUNDS = Box(0, 0, 1000, 700)
 def test_names_are_broken_behind_hyphens() -> None:
     assert wrapped("mobilenet-litert-single", 16) == "mobilenet-\nlitert-single"
     assert wrapped("short", 16) == "short"
+    assert wrapped("mobilenetv2-0.35.litert.single", 16) == "mobilenetv2-\n0.35.litert.\nsingle"
     assert wrapped("abcdefghij", 4) == "abcd\nefgh\nij"
 
 

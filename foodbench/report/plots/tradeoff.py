@@ -27,7 +27,7 @@ SIGNS = ("†", "‡", "§", "¶", "#")
 DASHES = (0, (4, 3))
 
 NAME_WIDTH = 24
-SUBTITLE_WIDTH = 105
+SUBTITLE_WIDTH = 125
 
 WIDE_RANGE = 20.0
 """Most over least above which the axis is logarithmic."""
