@@ -56,7 +56,7 @@ def main() -> None:
     session = Session()
     try:
         # Typer turns an interrupt into the exit code that it is known by.
-        code = app(standalone_mode=False, obj=session)
+        code = app(prog_name="foodbench", standalone_mode=False, obj=session)
     except FoodbenchError as error:
         sys.exit(_fail(error, session, error.exit_code))
     except typer.TyperException as error:
