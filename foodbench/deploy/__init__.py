@@ -1,1 +1,1 @@
-"""From a bundle to a running service, on this machine."""
+"""From a bundle to a running service, on this machine or on a cluster."""

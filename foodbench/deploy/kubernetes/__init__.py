@@ -1,0 +1,1 @@
+"""From a bundle to a running service, on a Kubernetes cluster."""
