@@ -51,3 +51,15 @@ def test_a_name_at_the_edge_stays_within_the_plot() -> None:
 
 def test_a_name_without_a_free_place_is_still_placed() -> None:
     assert place_of((10.0, 10.0), (500.0, 500.0), [], Box(0, 0, 20, 20)).overlap(Box(0, 0, 2000, 2000)) > 0
+
+
+def test_a_names_line_does_not_run_through_another_point() -> None:
+    """Without other points the nearest free place is the one beyond; the first crowd leaves no nearer one."""
+    other = Box(530, 345, 540, 355)
+    crowd = [Box(380, 270, 495, 430), Box(480, 357, 640, 430), Box(480, 270, 640, 343), other]
+    point = (500.0, 350.0)
+    beyond = place_of(point, (40.0, 10.0), crowd, BOUNDS)
+    clear = place_of(point, (40.0, 10.0), crowd, BOUNDS, markers=[other])
+    assert other.crossed(point, beyond.nearest(point))
+    assert not other.crossed(point, clear.nearest(point))
+    assert all(clear.overlap(box) == 0 for box in crowd)

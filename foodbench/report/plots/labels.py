@@ -22,6 +22,8 @@ DIRECTIONS = 16
 TIED_FROM_PT = 16.0
 MARKER_PT = 5.0
 
+LINE_STEPS = 16
+
 
 @dataclass(frozen=True)
 class Box:
@@ -41,6 +43,23 @@ class Box:
     def outside(self, other: Box) -> float:
         """Return the area of this one that lies outside the other."""
         return (self.right - self.left) * (self.top - self.bottom) - self.overlap(other)
+
+    def nearest(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Return the place of this rectangle that is nearest to ``point``."""
+        return min(max(point[0], self.left), self.right), min(max(point[1], self.bottom), self.top)
+
+    def holds(self, point: tuple[float, float]) -> bool:
+        """Return whether ``point`` lies within."""
+        return self.left <= point[0] <= self.right and self.bottom <= point[1] <= self.top
+
+    def crossed(self, start: tuple[float, float], end: tuple[float, float]) -> bool:
+        """Return whether a line that begins outside passes through."""
+        if self.holds(start):
+            return False
+        steps = (step / LINE_STEPS for step in range(1, LINE_STEPS))
+        return any(
+            self.holds((start[0] + step * (end[0] - start[0]), start[1] + step * (end[1] - start[1]))) for step in steps
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +84,8 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], obstacles:
     pixels_per_point = figure.dpi / 72
     points = [axes.transData.transform((label.x, label.y)) for label in labels]
     half = MARKER_PT * pixels_per_point
-    taken = [Box(x - half, y - half, x + half, y + half) for x, y in points] + list(obstacles)
+    markers = [Box(x - half, y - half, x + half, y + half) for x, y in points]
+    taken = [*markers, *obstacles]
     around = axes.get_window_extent()
     bounds = Box(around.x0, around.y0, around.x1, around.y1)
     # From the top down, so that equal points fan out in reading order.
@@ -84,7 +104,8 @@ def place_labels(figure: Figure, axes: Axes, labels: Sequence[Label], obstacles:
         )
         annotation.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
         size = annotation.get_window_extent()
-        box = place_of((x, y), (size.width + 4, size.height + 2), taken, bounds, pixels_per_point)
+        wanted = (size.width + 4, size.height + 2)
+        box = place_of((x, y), wanted, taken, bounds, markers=markers, pixels_per_point=pixels_per_point)
         taken.append(box)
         middle = ((box.left + box.right) / 2 - x, (box.bottom + box.top) / 2 - y)
         annotation.set_position((middle[0] / pixels_per_point, middle[1] / pixels_per_point))
@@ -96,21 +117,28 @@ def place_of(
     size: tuple[float, float],
     taken: Sequence[Box],
     bounds: Box,
+    *,
+    markers: Sequence[Box] = (),
     pixels_per_point: float = 1.0,
 ) -> Box:
-    """Return the place for a name of ``size`` near ``point`` that covers least of ``taken`` and stays in ``bounds``."""
-    best, least = None, math.inf
-    for distance in DISTANCES_PT:
-        for box in _around(point, size, distance * pixels_per_point):
-            covered = sum(box.overlap(other) for other in taken) + 4 * box.outside(bounds)
-            # Between free places the nearest wins; covering anything is worse than any distance.
-            if covered < least - 1e-6:
-                best, least = box, covered
-        if least == 0:
-            break
-    if best is None:
-        raise ValueError("there is no place to try")
-    return best
+    """Return the place for a name near its point: free if possible, then with a clear line to it, then near.
+
+    Args:
+        point: In pixels.
+        size: Width and height of the name in pixels.
+        taken: What should not be covered.
+        bounds: What the name should stay in.
+        markers: Points that the line between name and point should not run through: it would seem to be theirs.
+        pixels_per_point: Of the picture; distances are tried in points.
+    """
+
+    def badness(box: Box) -> tuple[float, int]:
+        covered = sum(box.overlap(other) for other in taken) + 4 * box.outside(bounds)
+        return round(covered, 3), sum(marker.crossed(point, box.nearest(point)) for marker in markers)
+
+    places = [box for distance in DISTANCES_PT for box in _around(point, size, distance * pixels_per_point)]
+    # The first of equally good ones is the nearest.
+    return min(places, key=badness)
 
 
 def _around(point: tuple[float, float], size: tuple[float, float], distance: float) -> list[Box]:
@@ -128,8 +156,7 @@ def _around(point: tuple[float, float], size: tuple[float, float], distance: flo
 
 
 def _tie(axes: Axes, label: Label, point: tuple[float, float], box: Box, pixels_per_point: float) -> None:
-    nearest_x = min(max(point[0], box.left), box.right)
-    nearest_y = min(max(point[1], box.bottom), box.top)
+    nearest_x, nearest_y = box.nearest(point)
     if math.hypot(nearest_x - point[0], nearest_y - point[1]) < TIED_FROM_PT * pixels_per_point:
         return
     offset = ((nearest_x - point[0]) / pixels_per_point, (nearest_y - point[1]) / pixels_per_point)
