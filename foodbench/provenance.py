@@ -23,7 +23,8 @@ DECIDING_FEATURES = (
 """CPU features that decide how fast inference is, in the kernel's words (x86-64, then Arm)."""
 
 PACKAGES = (
-    "foodbench", "tensorflow", "keras", "numpy", "pillow", "ai-edge-litert", "uvicorn", "starlette",
+    "foodbench", "tensorflow", "keras", "numpy", "pillow", "ai-edge-litert", "openvino", "nncf",
+    "onnxruntime", "uvicorn", "starlette",
     "locust", "pandas", "pyarrow", "matplotlib", "psutil", "pydantic",
 )  # fmt: skip
 """Packages whose version may change a number."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -16,6 +16,7 @@ from foodbench.cli.options import (
     ResultsOption,
     VerboseOption,
 )
+from foodbench.records.names import Runtime
 
 if TYPE_CHECKING:
     from foodbench.progress import Progress
@@ -38,7 +39,10 @@ def deploy(
         str | None, typer.Option("--model", "-m", metavar="NAME", help="Default: the most accurate one trained last.")
     ] = None,
     runtime: Annotated[
-        str | None, typer.Option("--runtime", metavar="NAME", help="keras, litert (default) or litert-int8.")
+        str | None,
+        typer.Option(
+            "--runtime", metavar="NAME", help=f"One of {', '.join(get_args(Runtime))}. Default: {DEFAULT_RUNTIME}."
+        ),
     ] = None,
     variant: Annotated[
         str | None,

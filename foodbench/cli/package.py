@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
@@ -16,6 +16,7 @@ from foodbench.cli.options import (
     ResultsOption,
     VerboseOption,
 )
+from foodbench.records.names import Runtime
 
 __all__ = ["package"]
 
@@ -25,7 +26,7 @@ def package(
     runtime: Annotated[
         list[str] | None,
         typer.Option(
-            "--runtime", metavar="NAME", help="Only this runtime: keras, litert or litert-int8; may be repeated."
+            "--runtime", metavar="NAME", help=f"Only this runtime: {', '.join(get_args(Runtime))}; may be repeated."
         ),
     ] = None,
     data: DataOption = None,

@@ -65,6 +65,7 @@ def bundles_table(bundles: Iterable[ServingBundle]) -> Table:
         "Bundles",
         "Model",
         "Runtime",
+        "Computes in",
         "Accuracy (95 % interval)",
         "Same class as Keras",
         "Largest difference",
@@ -76,6 +77,7 @@ def bundles_table(bundles: Iterable[ServingBundle]) -> Table:
         table.add_row(
             bundle.model_name,
             bundle.runtime,
+            bundle.precision or "-",
             f"{fidelity.accuracy:.3f} ({fidelity.accuracy_low:.3f}-{fidelity.accuracy_high:.3f})",
             f"{100 * fidelity.agreement:.2f} % of {fidelity.images}",
             f"{fidelity.largest_probability_difference:.1e}",

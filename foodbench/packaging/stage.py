@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +17,13 @@ from foodbench.packaging.fidelity import compare
 from foodbench.packaging.latency import measure_latency_ms
 from foodbench.packaging.photograph import write_test_image
 from foodbench.progress import Progress
-from foodbench.provenance import read_provenance
+from foodbench.provenance import read_provenance, usable_cores
 from foodbench.records.base import digest_of
 from foodbench.records.bundles import Fidelity, ServingBundle
-from foodbench.records.experiments import Runtime
 from foodbench.records.models import ModelArtifact
+from foodbench.records.names import Runtime
 from foodbench.serving.bundle import BundleError, BundleManifest, sha256_of, write_manifest
+from foodbench.serving.runtimes import Runtime as ServedRuntime
 from foodbench.serving.runtimes import RuntimeUnavailable, create_runtime
 from foodbench.store import Store
 
@@ -31,8 +31,6 @@ __all__ = ["bundle_digest", "package"]
 
 PACKAGING_VERSION = 1
 """Part of every digest. Raised when the same model begins to give another bundle."""
-
-WEIGHTS_FILES: dict[Runtime, str] = {"keras": "model.keras", "litert": "model.tflite", "litert-int8": "model.tflite"}
 
 IMAGES_AT_ONCE = 32
 
@@ -93,13 +91,14 @@ def _package_into(
     progress: Progress,
 ) -> ServingBundle:
     from foodbench.packaging.conversion import load_model
+    from foodbench.packaging.exports import WEIGHTS_FILES, write_weights
 
     description = f"Packaging {artifact.spec.name} for {runtime}"
     progress.say(description)
     keras_path = store.model_directory(artifact.digest) / artifact.keras_file
     model = load_model(keras_path)
     weights = directory / WEIGHTS_FILES[runtime]
-    _write_weights(model, keras_path, weights, artifact, runtime, dataset)
+    write_weights(runtime, model, keras_path, weights, lambda: _calibration(artifact, dataset))
     manifest = BundleManifest(
         model_name=artifact.spec.name,
         model_digest=artifact.digest,
@@ -113,12 +112,14 @@ def _package_into(
         marks=artifact.marks,
     )
     write_manifest(directory, manifest)
-    fidelity = _measure_fidelity(model, manifest, directory, dataset, progress)
+    served = _served(manifest, directory)
+    fidelity = _measure_fidelity(model, served, manifest, dataset, progress)
     return ServingBundle(
         digest=digest,
         model_digest=artifact.digest,
         model_name=artifact.spec.name,
         runtime=runtime,
+        precision=served.description.precision,
         weights_file=weights.name,
         weights_sha256=manifest.weights_sha256,
         weights_bytes=weights.stat().st_size,
@@ -129,23 +130,26 @@ def _package_into(
     )
 
 
-def _write_weights(
-    model: object, keras_path: Path, weights: Path, artifact: ModelArtifact, runtime: Runtime, dataset: Dataset
-) -> None:
-    from foodbench.packaging.conversion import to_litert, to_litert_int8
+def _calibration(artifact: ModelArtifact, dataset: Dataset) -> Iterator[npt.NDArray[np.float32]]:
+    pixels, labels = load_arrays(dataset, "training", artifact.spec.input_size_px)
+    for image in pixels[choose_images(labels)]:
+        yield scale(image[None], _scaling(artifact))
 
-    if runtime == "keras":
-        shutil.copyfile(keras_path, weights)
-    elif runtime == "litert":
-        weights.write_bytes(to_litert(model))
-    else:
-        pixels, labels = load_arrays(dataset, "training", artifact.spec.input_size_px)
-        chosen = pixels[choose_images(labels)]
-        weights.write_bytes(to_litert_int8(model, (scale(image[None], _scaling(artifact)) for image in chosen)))
+
+def _served(manifest: BundleManifest, directory: Path) -> ServedRuntime:
+    from foodbench.keras_door import quietly
+
+    try:
+        with quietly():
+            return create_runtime(manifest, directory, usable_cores())
+    except RuntimeUnavailable as error:
+        raise MachineError(str(error).rstrip(".")) from error
+    except BundleError as error:
+        raise RunFailed(f"the packaged model cannot be served: {str(error).rstrip('.')}") from error
 
 
 def _measure_fidelity(
-    model: object, manifest: BundleManifest, directory: Path, dataset: Dataset, progress: Progress
+    model: object, served: ServedRuntime, manifest: BundleManifest, dataset: Dataset, progress: Progress
 ) -> Fidelity:
     from foodbench.keras_door import outputs
 
@@ -157,31 +161,11 @@ def _measure_fidelity(
         manifest.scaling,
         heard=lambda done: progress.step(description, done, 2 * len(pixels)),
     )
-    answers = _answers(manifest, directory, pixels, progress, description)
-    return compare(reference, answers, labels)
-
-
-def _answers(
-    manifest: BundleManifest,
-    directory: Path,
-    pixels: npt.NDArray[np.uint8],
-    progress: Progress,
-    description: str,
-) -> npt.NDArray[np.float32]:
-    from foodbench.keras_door import quietly
-
-    parts = []
-    try:
-        with quietly():
-            served = create_runtime(manifest, directory, os.cpu_count() or 1)
-        for start in range(0, len(pixels), IMAGES_AT_ONCE):
-            parts.append(served.predict(pixels[start : start + IMAGES_AT_ONCE]))
-            progress.step(description, len(pixels) + min(start + IMAGES_AT_ONCE, len(pixels)), 2 * len(pixels))
-    except RuntimeUnavailable as error:
-        raise MachineError(str(error).rstrip(".")) from error
-    except BundleError as error:
-        raise RunFailed(f"the packaged model cannot be served: {str(error).rstrip('.')}") from error
-    return np.concatenate(parts)
+    answers = []
+    for start in range(0, len(pixels), IMAGES_AT_ONCE):
+        answers.append(served.predict(pixels[start : start + IMAGES_AT_ONCE]))
+        progress.step(description, len(pixels) + min(start + IMAGES_AT_ONCE, len(pixels)), 2 * len(pixels))
+    return compare(reference, np.concatenate(answers), labels)
 
 
 def _scaling(artifact: ModelArtifact) -> Scaling:

@@ -32,6 +32,8 @@ class ServingBundle(Record):
     model_digest: str
     model_name: str
     runtime: Runtime
+    precision: str | None = None
+    """That this machine's CPU really computed in, as read back from the runtime; None in older records."""
     weights_file: str
     weights_sha256: str
     weights_bytes: int

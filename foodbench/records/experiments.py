@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from foodbench.records.base import Record
+from foodbench.records.names import Runtime
 
 __all__ = [
     "Augmentation",
@@ -27,9 +28,6 @@ __all__ = [
 
 Mode = Literal["single", "lb", "hpa"]
 """One replica; a fixed number behind a load balancer; as many as the HPA algorithm asks for."""
-
-Runtime = Literal["keras", "litert", "litert-int8"]
-"""What computes the prediction inside the service."""
 
 
 class SyntheticData(Record):

@@ -54,7 +54,7 @@ class BundleManifest:
     model_name: str
     model_digest: str
     runtime: str
-    """litert, litert-int8 or keras; which of them can be served is up to the service."""
+    """litert, openvino-int8, keras, ...; which of them can be served is up to the service."""
     weights_file: str
     """Plain name of a file in the bundle's folder."""
     weights_sha256: str

@@ -95,7 +95,7 @@ class _Replica:
         room = WaitingRoom(settings.queue_capacity)
         self._pool = WorkerPool(
             room,
-            lambda: create_runtime(manifest, service.directory, settings.threads_per_worker),
+            lambda: create_runtime(manifest, service.directory, settings.threads_per_worker, settings.workers),
             workers=settings.workers,
             input_size_px=manifest.input_size_px,
         )

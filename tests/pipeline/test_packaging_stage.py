@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tiny_training import Heard, draw_dataset, tiny_recipe, tiny_spec
 
 from foodbench.data import Dataset, load_arrays
-from foodbench.errors import InputError, RunFailed
+from foodbench.errors import InputError, MachineError, RunFailed
 from foodbench.packaging import package
 from foodbench.progress import Silent
 from foodbench.records.bundles import ServingBundle
@@ -45,7 +47,7 @@ def packaged(made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime) -> tu
     return store.bundle_directory(bundle.digest), bundle
 
 
-@pytest.mark.parametrize("runtime", ["keras", "litert", "litert-int8"])
+@pytest.mark.parametrize("runtime", get_args(Runtime))
 def test_a_bundle_is_whole_and_served_with_the_fidelity_it_states(
     made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime
 ) -> None:
@@ -64,12 +66,50 @@ def test_a_bundle_is_whole_and_served_with_the_fidelity_it_states(
     assert (answers.argmax(axis=1) == labels).mean() == pytest.approx(bundle.fidelity.accuracy)
 
 
-@pytest.mark.parametrize("runtime", ["keras", "litert"])
+@pytest.mark.parametrize("runtime", ["keras", "litert", "openvino-f32", "onnx"])
 def test_float32_answers_as_keras_does(made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime) -> None:
     _, bundle = packaged(made, runtime)
     assert bundle.fidelity.agreement == 1
     assert bundle.fidelity.largest_probability_difference < 1e-4
     assert bundle.fidelity.accuracy == made[2].evaluation.accuracy
+
+
+@pytest.mark.parametrize(
+    ("runtime", "precision"),
+    [
+        ("keras", "float32"),
+        ("litert", "float32"),
+        ("litert-f16", "float32, weights float16"),
+        ("litert-int8", "int8"),
+        ("openvino-f32", "float32"),
+        ("openvino-int8", "int8"),
+        ("onnx", "float32"),
+    ],
+)
+def test_the_precision_is_the_one_the_runtime_says_it_computes_in(
+    made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime, precision: str
+) -> None:
+    assert packaged(made, runtime)[1].precision == precision
+
+
+def test_openvino_says_whether_this_cpu_computes_in_bfloat16(made: tuple[Store, Dataset, ModelArtifact]) -> None:
+    _, bundle = packaged(made, "openvino-bf16")
+    has_it = {"avx512_bf16", "amx_bf16", "bf16"} & set(bundle.provenance.cpu_features)
+    assert bundle.precision == ("bfloat16" if has_it else "float32")
+
+
+@pytest.mark.parametrize(("runtime", "package_name"), [("openvino-f32", "openvino"), ("onnx", "tf2onnx")])
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    made: tuple[Store, Dataset, ModelArtifact],
+    own_store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    runtime: Runtime,
+    package_name: str,
+) -> None:
+    monkeypatch.setitem(sys.modules, package_name, None)
+    artifact = made[2].model_copy(update={"keras_file_sha256": "0" * 64})
+    with pytest.raises(MachineError, match=rf"{package_name}.*foodbench\[{runtime.partition('-')[0]}\]"):
+        package(artifact, runtime, made[1], own_store, progress=Silent())
 
 
 def test_int8_is_integers_throughout_and_a_fraction_of_the_size(made: tuple[Store, Dataset, ModelArtifact]) -> None:

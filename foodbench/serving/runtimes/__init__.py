@@ -11,18 +11,28 @@ from foodbench.serving.runtimes.protocol import Runtime, RuntimeDescription, Run
 
 __all__ = ["RUNTIME_NAMES", "Runtime", "RuntimeDescription", "RuntimeUnavailable", "create_runtime"]
 
-_MODULES = {"keras": "keras", "litert": "litert", "litert-int8": "litert"}
+_MODULES = {
+    "keras": "keras",
+    "litert": "litert",
+    "litert-f16": "litert",
+    "litert-int8": "litert",
+    "openvino-f32": "openvino",
+    "openvino-bf16": "openvino",
+    "openvino-int8": "openvino",
+    "onnx": "onnx",
+}
 
 RUNTIME_NAMES = tuple(_MODULES)
 
 
-def create_runtime(manifest: BundleManifest, directory: Path, threads: int) -> Runtime:
+def create_runtime(manifest: BundleManifest, directory: Path, threads: int, workers: int = 1) -> Runtime:
     """Load a bundle's weights into the runtime it was packaged for.
 
     Args:
         manifest: The bundle's, as ``read_manifest`` returned it (it has checked the weights).
         directory: The bundle's folder.
         threads: Threads that one prediction may use.
+        workers: Predictions that will be computed side by side, each by a twin.
 
     Raises:
         RuntimeUnavailable: The runtime is not known, or its package is not installed.
@@ -33,5 +43,5 @@ def create_runtime(manifest: BundleManifest, directory: Path, threads: int) -> R
         raise RuntimeUnavailable(
             f"the runtime {manifest.runtime!r} is not known to this service. It has: {', '.join(RUNTIME_NAMES)}."
         )
-    load: Callable[[BundleManifest, Path, int], Runtime] = import_module(f"{__name__}.{module}").load
-    return load(manifest, directory, threads)
+    load: Callable[[BundleManifest, Path, int, int], Runtime] = import_module(f"{__name__}.{module}").load
+    return load(manifest, directory, threads, workers)

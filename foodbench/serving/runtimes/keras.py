@@ -16,7 +16,7 @@ from foodbench.serving.runtimes.protocol import Runtime, RuntimeDescription, Run
 __all__ = ["Keras", "load"]
 
 
-def load(manifest: BundleManifest, directory: Path, threads: int) -> Runtime:
+def load(manifest: BundleManifest, directory: Path, threads: int, _workers: int) -> Runtime:
     """Load a .keras file, without running any code it may carry.
 
     Raises:

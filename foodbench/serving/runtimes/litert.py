@@ -1,4 +1,4 @@
-"""LiteRT: .tflite models, float32 and full-integer int8."""
+"""LiteRT: .tflite models, float32, float16 weights, and full-integer int8."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Quantisation:
         return (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
 
 
-def load(manifest: BundleManifest, directory: Path, threads: int) -> Runtime:
+def load(manifest: BundleManifest, directory: Path, threads: int, _workers: int) -> Runtime:
     """Load a .tflite file.
 
     Raises:
