@@ -102,7 +102,7 @@ def test_no_name_gives_the_cause_away() -> None:
         ("probe-misconfigured", "it asks on port 8080, the container listens on 8000"),
         ("quota-denied", "requested: requests.cpu=400m, used: requests.cpu=400m, limited: requests.cpu=500m"),
         ("readiness-flap/siege-default-1/after", "the readiness probe /test timed out 4 times (1 s)"),
-        ("unschedulable", "asks for 64 CPU and 64 MiB; the largest of 1 node offers 2 CPU and 23.3 GiB"),
+        ("unschedulable", "asks for 64 CPU and 64 MiB; the largest of 1 node has 2 CPU and 23.3 GiB in all"),
     ],
 )
 def test_the_values_that_matter_are_named(recording: str, said: str) -> None:

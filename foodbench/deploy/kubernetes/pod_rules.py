@@ -198,7 +198,7 @@ def _largest_nodes(observed: Observed) -> str:
         return ""
     cpu, memory = max(cpu for cpu, _ in room), max(memory for _, memory in room)
     nodes = f"{len(room)} node{'' if len(room) == 1 else 's'}"
-    return f"; the largest of {nodes} offers {cpu:g} CPU and {format_bytes(memory)}, with what runs there already"
+    return f"; the largest of {nodes} has {cpu:g} CPU and {format_bytes(memory)} in all"
 
 
 def _pods(count: int) -> str:
