@@ -19,8 +19,8 @@ __all__ = [
     "ScalingDecision",
 ]
 
-CpuLimiter = Literal["cgroup-v2", "cgroup-v1", "systemd-scope", "duty-cycle"]
-LoadBalancer = Literal["haproxy", "built-in"]
+CpuLimiter = Literal["cgroup-v2", "cgroup-v1", "systemd-scope", "duty-cycle", "kubelet"]
+LoadBalancer = Literal["haproxy", "built-in", "kube-proxy"]
 
 
 class Deployment(Record):
@@ -30,7 +30,7 @@ class Deployment(Record):
     variant: Variant
     bundle_digest: str
     model_digest: str
-    target: Literal["local"] = "local"
+    target: Literal["local", "kubernetes"] = "local"
     created_at: str
     """UTC, ISO 8601."""
 
@@ -40,7 +40,7 @@ class ReplicaState(Record):
 
     name: str
     pid: int
-    """Of the service process; 0 while it is not running."""
+    """Of the service process; 0 while it is not running, and on a cluster."""
     started_at: float
     """Seconds since the epoch."""
     port: int
@@ -54,6 +54,7 @@ class DeploymentState(Record):
     id: str
     phase: Literal["starting", "available", "stopping", "stopped", "failed"]
     supervisor_pid: int
+    """0 on a cluster, whose own controllers supervise."""
     supervisor_started_at: float
     """Creation time of the process, seconds since the epoch: tells it from a later one of the same pid."""
     url: str
