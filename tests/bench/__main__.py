@@ -1,0 +1,130 @@
+"""``python -m tests.bench``: measure the service, and print a table for each question."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foodbench.records.names import Runtime
+
+from .bundles import BenchModel, bundle_for, make_model
+from .ceiling import measure_ceiling
+from .overload import measure_overload
+from .photographs import LARGE_PX, SMALL_PX, photograph
+from .steadiness import measure_steadiness
+from .tables import Table
+from .throughput import COMPARISONS, compare
+
+PHOTOGRAPHS = {"large": LARGE_PX, "small": SMALL_PX}
+
+
+@dataclass
+class Bench:
+    """What the measurements share: where models lie, and how long each takes."""
+
+    directory: Path
+    weights: Path | None
+    models: tuple[str, ...]
+    photographs: tuple[str, ...]
+    quick: bool
+    _made: dict[str, BenchModel] = field(default_factory=dict)
+
+    def model(self, backbone: str) -> BenchModel:
+        """Return a model, built once."""
+        if backbone not in self._made:
+            self._made[backbone] = make_model(backbone, self.directory, self.weights)
+        return self._made[backbone]
+
+    def bundle(self, backbone: str, runtime: Runtime, side_px: int) -> Path:
+        """Return a bundle whose /test predicts a drawn photograph of that side."""
+        return bundle_for(self.model(backbone), runtime, photograph(side_px), self.directory)
+
+    def shortened(self, usual: int, quick: int) -> int:
+        """Return a duration or a count."""
+        return quick if self.quick else usual
+
+
+def throughput(bench: Bench) -> Iterator[Table]:
+    for backbone in bench.models:
+        for name in bench.photographs if backbone == "MobileNetV2" else ("large",):
+            image = photograph(PHOTOGRAPHS[name])
+            yield compare(
+                bench.model(backbone),
+                image,
+                f"{PHOTOGRAPHS[name]} px ({len(image) / 1000:.0f} kB)",
+                bench.directory,
+                pairs=bench.shortened(5, 1),
+                duration_s=bench.shortened(10, 4),
+                quick=bench.quick,
+            )
+
+
+def ceiling(bench: Bench) -> Iterator[Table]:
+    for side_px in (LARGE_PX, SMALL_PX):
+        bundle = bench.bundle("MobileNetV2", "litert-int8", side_px)
+        yield measure_ceiling(bundle, pairs=bench.shortened(5, 1), duration_s=bench.shortened(10, 4))
+
+
+def memory(bench: Bench) -> Iterator[Table]:
+    bundle = bench.bundle("MobileNetV2", "litert-int8", SMALL_PX)
+    yield measure_steadiness(bundle, requests=bench.shortened(50_000, 2_000))
+
+
+def overload(bench: Bench) -> Iterator[Table]:
+    bundle = bench.bundle("ResNet101V2", "litert", LARGE_PX)
+    yield measure_overload(bundle, duration_s=bench.shortened(60, 10))
+
+
+QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
+    "throughput": throughput,
+    "ceiling": ceiling,
+    "memory": memory,
+    "overload": overload,
+}
+
+
+def main() -> int:
+    """Answer the questions asked, all of them unless some are named."""
+    options = _parser().parse_args()
+    with tempfile.TemporaryDirectory(prefix="foodbench-bench-") as directory:
+        bench = Bench(
+            directory=Path(directory) if options.directory is None else options.directory,
+            weights=options.weights,
+            models=tuple(options.model or COMPARISONS),
+            photographs=tuple(options.photograph or PHOTOGRAPHS),
+            quick=options.quick,
+        )
+        bench.directory.mkdir(parents=True, exist_ok=True)
+        for question in options.questions or QUESTIONS:
+            for table in QUESTIONS[question](bench):
+                sys.stdout.write(table.markdown() + "\n")
+                sys.stdout.flush()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    add = parser.add_argument
+    add("questions", nargs="*", metavar="QUESTION", choices=[*QUESTIONS, []], help=", ".join(QUESTIONS))
+    add("--quick", action="store_true", help="once and briefly: shows that the bench works, not what is true")
+    add("--model", action="append", choices=list(COMPARISONS), help="only this one; may be repeated (throughput)")
+    add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput)")
+    given = os.environ.get("FOODBENCH_WEIGHTS")
+    add(
+        "--weights",
+        type=Path,
+        default=None if given is None else Path(given),
+        metavar="DIR",
+        help="folder of Keras' official weights, else FOODBENCH_WEIGHTS; random without",
+    )
+    add("--directory", type=Path, metavar="DIR", help="keep models and bundles here")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""Decoding and inference alone, without HTTP: what a service on the same cores cannot pass.
+
+``python -m tests.bench.bare BUNDLE WORKERS DURATION_S`` prints predictions per second and the median
+duration of one while nothing else runs, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from foodbench import imaging
+from foodbench.process import run
+from foodbench.serving.bundle import read_manifest
+from foodbench.serving.runtimes import Runtime, create_runtime
+
+__all__ = ["Bare", "measure_bare"]
+
+WARM_UP = 5
+ALONE = 60
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What the bare loop reached."""
+
+    rate: float
+    """Predictions per second of all workers."""
+    latency_ms: float
+    """Median of one, by one worker with nothing beside it."""
+
+
+def measure_bare(bundle: Path, *, workers: int, duration_s: float) -> Bare:
+    """Measure a bundle in a process of its own."""
+    arguments = [sys.executable, "-m", f"{__package__}.bare", str(bundle), str(workers), str(duration_s)]
+    rate, latency_ms = run(arguments, timeout_s=duration_s + 300).output.split()[-2:]
+    return Bare(float(rate), float(latency_ms))
+
+
+def _loop(directory: Path, workers: int, duration_s: float) -> Bare:
+    manifest = read_manifest(directory)
+    image = (directory / manifest.test_image_file).read_bytes()
+    first = create_runtime(manifest, directory, 1, workers)
+    runtimes = [first, *(first.twin() for _ in range(workers - 1))]
+
+    def once(runtime: Runtime) -> float:
+        began = time.perf_counter()
+        runtime.predict(imaging.decode(image, manifest.input_size_px)[np.newaxis])
+        return time.perf_counter() - began
+
+    for runtime in runtimes:
+        for _ in range(WARM_UP):
+            once(runtime)
+    alone_s = [once(first) for _ in range(ALONE)]
+    counts = [0] * workers
+    began = time.monotonic()
+
+    def work(number: int) -> None:
+        while time.monotonic() - began < duration_s:
+            once(runtimes[number])
+            counts[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return Bare(sum(counts) / (time.monotonic() - began), 1000 * statistics.median(alone_s))
+
+
+if __name__ == "__main__":
+    found = _loop(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    sys.stdout.write(f"{found.rate} {found.latency_ms}\n")

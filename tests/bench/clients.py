@@ -1,0 +1,96 @@
+"""What sends requests: siege for closed loops, and a client of our own for fixed rates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from foodbench.process import find_program, run
+
+__all__ = ["Answered", "at_a_rate", "siege", "with_status"]
+
+USERS = 10
+ANSWER_DEADLINE_S = 60.0
+
+
+def siege(url: str, *, duration_s: int | None = None, requests: int | None = None) -> dict[str, Any]:
+    """Load ``url`` with siege's ten users, without delay, a new connection for each request.
+
+    Args:
+        url: What to fetch.
+        duration_s: How long, or
+        requests: how many in all.
+
+    Returns:
+        siege's own figures.
+    """
+    program = find_program("siege", remedy="apt install siege")
+    until = ["-t", f"{duration_s}S"] if requests is None else ["-r", str(requests // USERS)]
+    with tempfile.TemporaryDirectory() as directory:
+        settings = Path(directory) / "siegerc"
+        settings.write_text("verbose = false\nlogging = false\nconnection = close\nfailures = 1000000\n", "utf-8")
+        arguments = [program, "-R", str(settings), "-q", "-b", "-j", "-c", str(USERS), *until, url]
+        output = run(arguments, timeout_s=(duration_s or 3600) + 60, env={"HOME": directory, "LC_ALL": "C"}).output
+    figures: dict[str, Any] = json.loads(output[output.index("{") : output.rindex("}") + 1])
+    return figures
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request."""
+
+    sent_s: float
+    """When it was due, on the clock of ``time.monotonic``."""
+    status: int
+    """0 where there was no answer."""
+    latency_s: float
+
+
+def at_a_rate(port: int, *, rate: float, duration_s: float, path: str = "/test") -> list[Answered]:
+    """Send evenly spaced requests whether or not the ones before are answered, each on a new connection.
+
+    Latency is counted from when a request was due, so that a client that falls behind does not hide it.
+
+    Args:
+        port: On the loopback address.
+        rate: Requests per second.
+        duration_s: How long to send; answers are waited for beyond it.
+        path: What to fetch.
+    """
+    return asyncio.run(_at_a_rate(port, rate, duration_s, path))
+
+
+async def _at_a_rate(port: int, rate: float, duration_s: float, path: str) -> list[Answered]:
+    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode()
+    began = time.monotonic()
+    tasks = []
+    for number in range(int(rate * duration_s)):
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.monotonic()))
+        tasks.append(asyncio.create_task(_exchange(port, request, due)))
+    return list(await asyncio.gather(*tasks))
+
+
+async def _exchange(port: int, request: bytes, due: float) -> Answered:
+    status = 0
+    try:
+        async with asyncio.timeout(ANSWER_DEADLINE_S):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            answer = await reader.read()
+            writer.close()
+            status = int(answer[9:12])
+    except (OSError, ValueError, TimeoutError):
+        pass
+    return Answered(due, status, time.monotonic() - due)
+
+
+def with_status(answers: Sequence[Answered], status: int) -> list[Answered]:
+    """Return those of one status."""
+    return [answer for answer in answers if answer.status == status]

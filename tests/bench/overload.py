@@ -1,0 +1,85 @@
+"""Ten times as many requests as the service can compute, and what comes after."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from foodbench.analysis.statistics import percentile
+
+from .clients import Answered, at_a_rate, siege, with_status
+from .servers import Server, our_service
+from .tables import Goal, Table
+
+__all__ = ["measure_overload"]
+
+OVERLOAD = 10
+QUEUE_CAPACITY = 10
+"""Ten users in a closed loop just fit; worked off within 2 s by one core on ResNet101V2 in float32."""
+
+SETTLED = 1.5
+"""A request counts as answered in the usual time up to this multiple of it."""
+
+
+def measure_overload(bundle: Path, *, duration_s: int) -> Table:
+    """Offer ten times the service's capacity, client and service each on a core of its own.
+
+    Args:
+        bundle: What is served.
+        duration_s: How long.
+    """
+    server_core, *others = sorted(os.sched_getaffinity(0))
+    before = os.sched_getaffinity(0)
+    with our_service(bundle, "--queue-capacity", str(QUEUE_CAPACITY), cores=[server_core]) as server:
+        os.sched_setaffinity(0, others or [server_core])
+        try:
+            return _measure(server, bundle.name, duration_s)
+        finally:
+            os.sched_setaffinity(0, before)
+
+
+def _measure(server: Server, name: str, duration_s: int) -> Table:
+    alone_s = statistics.median(answer.latency_s for answer in at_a_rate(server.port, rate=1, duration_s=5))
+    figures = siege(server.url + "/test", duration_s=max(10, duration_s // 2))
+    most = figures["transactions"] / figures["elapsed_time"]
+    cpu_before_s, began = server.event_loop_cpu_s(), time.monotonic()
+    answers = at_a_rate(server.port, rate=OVERLOAD * most, duration_s=duration_s)
+    ended = max(answer.sent_s for answer in answers)
+    cpu_s = server.event_loop_cpu_s() - cpu_before_s
+    after = at_a_rate(server.port, rate=max(1.0, most / 2), duration_s=3)
+    admitted, refused = with_status(answers, 200), with_status(answers, 503)
+    answered_meanwhile = [one for one in admitted if one.sent_s + one.latency_s <= ended]
+    rate = len(answered_meanwhile) / (ended - began)
+    rows = (
+        ("most, transactions/s", f"{most:.2f}"),
+        ("offered, requests/s", f"{OVERLOAD * most:.1f}"),
+        ("answered under overload, /s", f"{rate:.2f}"),
+        ("of the most", Goal(least=90, unit=" %").verdict(100 * rate / most)),
+        ("refused by 503", str(len(refused))),
+        ("neither answered nor refused", Goal(most=0).verdict(len(answers) - len(admitted) - len(refused))),
+        ("p50 of a refusal, ms", f"{_latency_ms(refused, 50):.2f}"),
+        ("p99 of a refusal, ms", f"{_latency_ms(refused, 99):.2f}"),
+        ("CPU of the event loop per request, ms", Goal(most=0.3).verdict(1000 * cpu_s / len(answers))),
+        ("admitted again, s after", Goal(most=2).verdict(_admitted_after_s(after))),
+        ("usual answering time again, s after", Goal(most=2).verdict(_settled_after_s(ended, answers, after, alone_s))),
+    )
+    return Table(f"Overload: {name}, {duration_s} s, queue of {QUEUE_CAPACITY}", ("Figure", "Value"), rows)
+
+
+def _latency_ms(answers: Sequence[Answered], percent: float) -> float:
+    return 1000 * percentile([answer.latency_s for answer in answers], percent) if answers else float("nan")
+
+
+def _admitted_after_s(after: Sequence[Answered]) -> float:
+    """Return when, after the first request that followed, one was sent that was admitted."""
+    admitted = [answer.sent_s for answer in with_status(after, 200)]
+    return min(admitted) - after[0].sent_s if admitted else float("inf")
+
+
+def _settled_after_s(ended: float, answers: Sequence[Answered], after: Sequence[Answered], alone_s: float) -> float:
+    """Return when the last request that waited longer than usual was answered, from the overload's end."""
+    slow = [one.sent_s + one.latency_s for one in (*answers, *after) if one.latency_s > SETTLED * alone_s]
+    return max(0.0, max(slow, default=ended) - ended)
