@@ -32,6 +32,9 @@ class Bench:
     models: tuple[str, ...]
     photographs: tuple[str, ...]
     quick: bool
+    every_runtime: bool
+    siege_s: int
+    """Of one siege of the throughput's rounds."""
     _made: dict[str, BenchModel] = field(default_factory=dict)
 
     def model(self, backbone: str) -> BenchModel:
@@ -59,15 +62,15 @@ def throughput(bench: Bench) -> Iterator[Table]:
                 f"{PHOTOGRAPHS[name]} px ({len(image) / 1000:.0f} kB)",
                 bench.directory,
                 pairs=bench.shortened(5, 1),
-                duration_s=bench.shortened(10, 4),
-                quick=bench.quick,
+                duration_s=bench.shortened(bench.siege_s, 4),
+                every_runtime=bench.every_runtime,
             )
 
 
 def ceiling(bench: Bench) -> Iterator[Table]:
     for side_px in (LARGE_PX, SMALL_PX):
         bundle = bench.bundle("MobileNetV2", "litert-int8", side_px)
-        yield measure_ceiling(bundle, pairs=bench.shortened(5, 1), duration_s=bench.shortened(10, 4))
+        yield measure_ceiling(bundle, pairs=bench.shortened(5, 1), duration_s=bench.shortened(6, 4))
 
 
 def memory(bench: Bench) -> Iterator[Table]:
@@ -98,6 +101,8 @@ def main() -> int:
             models=tuple(options.model or COMPARISONS),
             photographs=tuple(options.photograph or PHOTOGRAPHS),
             quick=options.quick,
+            every_runtime=options.every_runtime,
+            siege_s=options.siege_s,
         )
         bench.directory.mkdir(parents=True, exist_ok=True)
         for question in options.questions or QUESTIONS:
@@ -114,6 +119,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--quick", action="store_true", help="once and briefly: shows that the bench works, not what is true")
     add("--model", action="append", choices=list(COMPARISONS), help="only this one; may be repeated (throughput)")
     add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput)")
+    add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
+    add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput; %(default)s)")
     given = os.environ.get("FOODBENCH_WEIGHTS")
     add(
         "--weights",

@@ -15,7 +15,7 @@ SMALL_PX = 256
 BYTES_PER_PIXEL = 444_000 / 1280**2
 """Of the photograph that the first baseline was measured with."""
 
-MOST_BYTES_PER_PIXEL = 0.02
+CLOSE_ENOUGH = 0.004
 """How close a drawn one comes to it."""
 
 
@@ -33,7 +33,7 @@ def photograph(side_px: int, seed: int = 11) -> bytes:
     for _ in range(12):
         grain = (least + most) / 2
         encoded = _encoded(side_px, seed, grain)
-        if abs(len(encoded) / side_px**2 - BYTES_PER_PIXEL) < MOST_BYTES_PER_PIXEL:
+        if abs(len(encoded) / side_px**2 - BYTES_PER_PIXEL) < CLOSE_ENOUGH:
             break
         least, most = (grain, most) if len(encoded) / side_px**2 < BYTES_PER_PIXEL else (least, grain)
     return encoded

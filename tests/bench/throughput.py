@@ -17,13 +17,17 @@ from .tables import Goal, Table, mebibytes
 __all__ = ["COMPARISONS", "Comparison", "compare"]
 
 
+NO_GOAL = Goal()
+NO_GOAL_FOR_RATE = Goal(unit="x")
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What one runtime should reach against Flask, and with how much of its memory."""
 
     runtime: Runtime
-    rate: Goal = Goal(unit="x")
-    memory: Goal = Goal()
+    rate: Goal = NO_GOAL_FOR_RATE
+    memory: Goal = NO_GOAL
 
 
 COMPARISONS: dict[str, tuple[Comparison, ...]] = {
@@ -61,7 +65,14 @@ class _Round:
 
 
 def compare(
-    model: BenchModel, test_image: bytes, title: str, directory: Path, *, pairs: int, duration_s: int, quick: bool
+    model: BenchModel,
+    test_image: bytes,
+    title: str,
+    directory: Path,
+    *,
+    pairs: int,
+    duration_s: int,
+    every_runtime: bool,
 ) -> Table:
     """Measure the course's server and ours in turn, ``pairs`` times each.
 
@@ -74,16 +85,16 @@ def compare(
         directory: Bundles are made here.
         pairs: Rounds of all servers.
         duration_s: Of one siege.
-        quick: Leave out the runtimes without a goal.
+        every_runtime: Measure those without a goal too.
     """
     photograph = directory / "photograph.jpg"
     photograph.write_bytes(test_image)
-    comparisons = [one for one in COMPARISONS[model.spec.backbone] if not quick or one.rate.least is not None]
+    comparisons = [one for one in COMPARISONS[model.spec.backbone] if every_runtime or one.rate.least is not None]
     bundles = {one.runtime: bundle_for(model, one.runtime, test_image, directory) for one in comparisons}
     with ExitStack() as stack:
         course = stack.enter_context(course_server(model, photograph))
         ours = {name: stack.enter_context(our_service(bundle)) for name, bundle in bundles.items()}
-        precisions = {name: str(server.info()["runtime"]["precision"]) for name, server in ours.items()}
+        precisions = {name: str(server.info()["precision"]) for name, server in ours.items()}
         rounds: dict[str, list[_Round]] = {name: [] for name in ("course", *ours)}
         for _ in range(pairs):
             for name, server in (("course", course), *ours.items()):
