@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -52,6 +53,8 @@ class RecordedCluster:
     """By path."""
     requests: list[tuple[str, str, dict[str, list[str]]]] = field(default_factory=list)
     """Method, path, query."""
+    authorizations: set[tuple[str, str | None]] = field(default_factory=set)
+    """Which programs asked, and what they said who they are."""
     port: int = 0
     kubeconfig: Path = Path()
 
@@ -176,6 +179,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith("/api"):
+            program = self.headers.get("User-Agent", "").partition("/")[0]
+            self.cluster.authorizations.add((program, self.headers.get("Authorization")))
         status, answer = self.cluster.answer(self.command, self.path, body)
         if "watch=" in self.path:
             time.sleep(WATCH_S)
@@ -193,20 +199,31 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def recorded_cluster(objects: dict[str, Any], folder: Path) -> Iterator[RecordedCluster]:
-    """Serve a recorded situation on loopback, with a kubeconfig in ``folder`` whose one context is called recorded."""
+def recorded_cluster(
+    objects: dict[str, Any], folder: Path, *, certificate: Path | None = None
+) -> Iterator[RecordedCluster]:
+    """Serve a recorded situation on loopback, with a kubeconfig in ``folder`` whose one context is called recorded.
+
+    With a certificate (and its key in the same file) over TLS, where clients have to trust it by the kubeconfig.
+    """
     cluster = RecordedCluster(objects)
     handler = type("Handler", (_Handler,), {"cluster": cluster})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     cluster.port = server.server_address[1]
+    address: dict[str, str] = {"server": f"http://127.0.0.1:{cluster.port}"}
+    if certificate is not None:
+        address = {"server": f"https://127.0.0.1:{cluster.port}", "certificate-authority": str(certificate)}
+        context_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context_tls.load_cert_chain(certificate)
+        server.socket = context_tls.wrap_socket(server.socket, server_side=True)
     cluster.kubeconfig = folder / "kubeconfig"
     context = {"name": "recorded", "context": {"cluster": "here", "user": "me"}}
     config = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "here", "cluster": {"server": f"http://127.0.0.1:{cluster.port}"}}],
-        "users": [{"name": "me", "user": {"token": "none"}}],
+        "clusters": [{"name": "here", "cluster": address}],
+        "users": [{"name": "me", "user": {"token": "sesame"}}],
         "contexts": [context],
     }
     cluster.kubeconfig.write_text(yaml.safe_dump(config))

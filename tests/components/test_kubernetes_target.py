@@ -17,6 +17,7 @@ from foodbench.deploy.kubernetes.kubectl import Kubectl
 from foodbench.deploy.kubernetes.manifests import selector_of
 from foodbench.deploy.kubernetes.target import KubernetesTarget
 from foodbench.errors import InputError, RunFailed
+from foodbench.process import run
 from foodbench.progress import Silent
 from foodbench.records.experiments import Mode
 from foodbench.store import Store
@@ -196,6 +197,25 @@ def test_objects_removed_by_somebody_else_show(tmp_path: Path, store: Store) -> 
         target.delete("single-1a2b3c4d")
 
 
+def test_what_may_not_be_looked_at_is_not_said_to_be_gone(tmp_path: Path, store: Store) -> None:
+    with target_on("healthy-single", tmp_path, store) as (target, cluster):
+        target.deploy(deployment(id="single-1a2b3c4d"), Silent())
+        cluster.refusals[("GET", "/namespaces/foodbench/deployments")] = recorded_answer("403-list-pods")
+        cluster.refusals[("GET", "/namespaces/foodbench/pods")] = recorded_answer("504-watch-future-rv")
+        with pytest.raises(RunFailed, match="you may not list pods"):
+            target.state("single-1a2b3c4d")
+        with pytest.raises(RunFailed, match="/namespaces/foodbench/pods with 504"):
+            target.usage("single-1a2b3c4d")
+
+
+def test_services_that_may_not_be_listed_are_named(tmp_path: Path, store: Store) -> None:
+    with target_on("healthy-single", tmp_path, store) as (target, cluster):
+        forbidden = recorded_answer("403-list-pods")[1].replace("pods", "services")
+        cluster.refusals[("GET", "/namespaces/foodbench/services")] = (403, forbidden)
+        with pytest.raises(RunFailed, match="you may not list services"):
+            target.deploy(deployment(id="single-1a2b3c4d"), Silent())
+
+
 def test_a_cluster_that_is_gone(tmp_path: Path, store: Store) -> None:
     with target_on("healthy-single", tmp_path, store) as (target, _):
         pass
@@ -210,6 +230,34 @@ def test_nothing_was_started(tmp_path: Path, store: Store) -> None:
         assert target.state("single-1a2b3c4d") is None
         assert target.usage("single-1a2b3c4d") == ()
         target.delete("single-1a2b3c4d")
+
+
+def test_credentials_go_over_tls_to_whom_the_kubeconfig_trusts(
+    tmp_path: Path, store: Store, require_program: Callable[[str], str]
+) -> None:
+    made = tmp_path / "certificate.pem"
+    how = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=recorded"]
+    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key.pem"), "-out", str(made)]
+    run([require_program("openssl"), *how, *files], timeout_s=60)
+    made.write_text(made.read_text() + (tmp_path / "key.pem").read_text())
+    with recorded_cluster(objects_of("healthy-single"), tmp_path, certificate=made) as cluster:
+        kubeconfig = str(cluster.kubeconfig)
+        target = KubernetesTarget(
+            store=store,
+            cluster=connect("recorded", kubeconfig=kubeconfig),
+            kubectl=Kubectl("recorded", "foodbench", kubeconfig),
+            image=IMAGE,
+            answers=lambda _: True,
+        )
+        assert target.deploy(deployment(id="single-1a2b3c4d"), Silent()).phase == "available"
+        assert cluster.authorizations == {("kubectl", "Bearer sesame"), ("foodbench", "Bearer sesame")}
+    with recorded_cluster(objects_of("healthy-single"), tmp_path, certificate=made) as cluster:
+        untrusting = cluster.kubeconfig.read_text().replace("certificate-authority:", "ignored:")
+        cluster.kubeconfig.write_text(untrusting)
+        reading = connect("recorded", kubeconfig=str(cluster.kubeconfig))
+        with pytest.raises(RunFailed, match="CERTIFICATE_VERIFY_FAILED"):
+            reading.get("/api/v1/nodes")
+        assert not cluster.authorizations
 
 
 def test_a_context_that_is_not_there(tmp_path: Path) -> None:

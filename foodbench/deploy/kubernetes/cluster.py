@@ -29,6 +29,8 @@ class Refused(FoodbenchError):
 class Cluster:
     """One cluster, read with the credentials of one context.
 
+    Proxies that the environment names are not used.
+
     Args:
         configuration: Of the kubernetes client, loaded.
         context: The context's name, for messages.
@@ -44,6 +46,7 @@ class Cluster:
             ca_certs=configuration.ssl_ca_cert,
             cert_file=configuration.cert_file,
             key_file=configuration.key_file,
+            server_hostname=configuration.tls_server_name,
             retries=False,
         )
 
@@ -117,7 +120,7 @@ class Cluster:
             return self._pool.request(
                 "GET",
                 f"{url}?{urlencode(query)}" if query else url,
-                headers={"accept": "application/json, */*", **headers},
+                headers={"accept": "application/json, */*", "user-agent": "foodbench", **headers},
                 timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
                 preload_content=not streamed,
             )

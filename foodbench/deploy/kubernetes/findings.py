@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from foodbench.deploy.kubernetes.reading import Event, Plain
+from foodbench.errors import RunFailed
 
-__all__ = ["Answer", "Cause", "Diagnosis", "Observed"]
+__all__ = ["Answer", "Cause", "Diagnosis", "Observed", "failure_of"]
 
 Cause = Literal[
     "abrupt-scale-down",
@@ -78,3 +79,10 @@ class Observed:
     def events_of(self, kind: str, *reasons: str) -> tuple[Event, ...]:
         """Return the events of these reasons about one kind of object."""
         return tuple(event for event in self.events if event.kind == kind and event.reason in reasons)
+
+
+def failure_of(found: Diagnosis) -> RunFailed:
+    """Return a diagnosis as the error it ends a command with."""
+    evidence = found.evidence[-1]
+    said = "" if evidence in found.summary else f" (the cluster says: {evidence})"
+    return RunFailed(f"{found.summary}{said}", found.next_step)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foodbench.deploy.kubernetes.answers import diagnose_command
-from foodbench.deploy.kubernetes.findings import Diagnosis
+from foodbench.deploy.kubernetes.findings import failure_of
 from foodbench.errors import RunFailed
 from foodbench.process import Completed, find_program, run
 
-__all__ = ["FIELD_MANAGER", "Kubectl", "failure_of"]
+__all__ = ["FIELD_MANAGER", "Kubectl"]
 
 FIELD_MANAGER = "foodbench"
 
@@ -72,10 +72,3 @@ class Kubectl:
             last = (done.error_output.strip() or done.output.strip() or "no output").splitlines()[-1]
             raise RunFailed(f"kubectl {arguments[0]} ended with code {done.exit_code}: {last}")
         return done
-
-
-def failure_of(found: Diagnosis) -> RunFailed:
-    """Return a diagnosis as the error it ends a command with."""
-    evidence = found.evidence[-1]
-    said = "" if evidence in found.summary else f" (the cluster says: {evidence})"
-    return RunFailed(f"{found.summary}{said}", found.next_step)

@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from foodbench.deploy.kubernetes.answers import diagnose_answer
 from foodbench.deploy.kubernetes.cluster import Cluster, Refused
-from foodbench.deploy.kubernetes.findings import Answer, Observed
+from foodbench.deploy.kubernetes.findings import Answer, Observed, failure_of
 from foodbench.deploy.kubernetes.reading import Plain, containers_of, name_of, objects, read_event, text
+from foodbench.errors import RunFailed
 
-__all__ = ["Observer"]
+__all__ = ["Observer", "refusal"]
 
 LOG_LINES = "20"
 
@@ -67,10 +69,9 @@ class Observer:
         """Return its Services.
 
         Raises:
-            Refused: We may not list them.
-            RunFailed: The API server cannot be reached.
+            RunFailed: We may not list them, or the API server cannot be reached.
         """
-        return objects(self._list(self._path("v1", "services"), labelSelector=self._selector), "items")
+        return self._must_list("services")
 
     def nodes(self) -> tuple[Plain, ...]:
         """Return the cluster's nodes; none where we may not list them.
@@ -84,10 +85,9 @@ class Observer:
         """Return its pods.
 
         Raises:
-            Refused: We may not list them.
-            RunFailed: The API server cannot be reached.
+            RunFailed: We may not list them, or the API server cannot be reached.
         """
-        return objects(self._list(self._path("v1", "pods"), labelSelector=self._selector), "items")
+        return self._must_list("pods")
 
     def version(self) -> str:
         """Return where its pods stand now, for ``wait_for_change``; empty where we may not list them.
@@ -135,6 +135,12 @@ class Observer:
     def _list(self, path: str, **query: str) -> dict[str, Any]:
         return self._cluster.get(path, **query)
 
+    def _must_list(self, kind: str) -> tuple[Plain, ...]:
+        try:
+            return objects(self._list(self._path("v1", kind), labelSelector=self._selector), "items")
+        except Refused as refused:
+            raise refusal(refused.answer) from refused
+
     def _needed(self, version: str, kind: str, refusals: list[Answer]) -> tuple[Plain, ...]:
         try:
             return objects(self._list(self._path(version, kind), labelSelector=self._selector), "items")
@@ -164,3 +170,12 @@ class Observer:
                         if log := self._cluster.get_text(path, previous=previous, tailLines=LOG_LINES):
                             yield name_of(pod), log
                             break
+
+
+def refusal(answer: Answer) -> RunFailed:
+    """Return a refusal as the error it ends a command with."""
+    found = diagnose_answer(answer)
+    if found is not None:
+        return failure_of(found)
+    said = " ".join(answer.body.split())[:200]
+    return RunFailed(f"the API server answered {answer.path} with {answer.status}: {said}", "Try again")

@@ -7,27 +7,23 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
 
 from foodbench.deploy.kubernetes.cluster import Cluster, Refused
 from foodbench.deploy.kubernetes.diagnosis import diagnose
-from foodbench.deploy.kubernetes.findings import Observed
-from foodbench.deploy.kubernetes.kubectl import Kubectl, failure_of
+from foodbench.deploy.kubernetes.findings import Observed, failure_of
+from foodbench.deploy.kubernetes.kubectl import Kubectl
 from foodbench.deploy.kubernetes.manifests import render, selector_of
-from foodbench.deploy.kubernetes.observing import Observer
-from foodbench.deploy.kubernetes.reading import Plain, at, condition, containers_of, name_of, objects, text, whole
+from foodbench.deploy.kubernetes.observing import Observer, refusal
+from foodbench.deploy.kubernetes.reading import Plain, at, name_of, objects, text, whole
+from foodbench.deploy.kubernetes.states import POD_PORT, state_of, usage_of
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
 from foodbench.errors import FoodbenchError, RunFailed
 from foodbench.progress import Progress
-from foodbench.records.deployments import Deployment, DeploymentState, ReplicaState
+from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.traces import ReplicaUsage
 from foodbench.store import Store, write_record
 
 __all__ = ["KubernetesTarget"]
-
-POD_PORT = 5000
-"""Of the service inside its pod, as the manifests say."""
 
 WATCH_S = 5
 """A watch of the pods is taken up anew after this, since what other objects say changes without them."""
@@ -36,8 +32,6 @@ REMOVAL_S = 120.0
 """Twice a pod's grace period, and some more."""
 
 PROBE_TIMEOUT_S = 3.0
-
-PhaseOfPod = Literal["starting", "ready", "unready", "draining", "back-off"]
 
 
 def _answers(url: str) -> bool:
@@ -86,7 +80,7 @@ class KubernetesTarget:
         try:
             self.kubectl.apply(file)
             observed = self._wait_available(deployment, progress)
-            state = _state_of(deployment, observed, url=self._url(deployment))
+            state = state_of(deployment, observed, url=self._url(deployment))
         except BaseException:
             self._remove_failed(deployment.id, progress)
             raise
@@ -104,12 +98,13 @@ class KubernetesTarget:
         if deployment is None or written is None or written.phase == "stopped":
             return written
         observed = self._observer(deployment).observe()
-        if observed.answers and (found := diagnose(observed)) is not None:
-            raise failure_of(found)
+        for answer in observed.answers:
+            if answer.path.endswith("/deployments"):
+                raise refusal(answer)
         if not observed.deployment:
             gone = {"phase": "failed", "replicas": (), "failure": "its objects are gone from the cluster"}
             return written.model_copy(update={**gone, "updated_at": time.time()})
-        return _state_of(deployment, observed, url=written.url)
+        return state_of(deployment, observed, url=written.url)
 
     def usage(self, deployment_id: str) -> tuple[ReplicaUsage, ...]:
         """Return what each running replica has used so far, by the service's own metrics.
@@ -129,7 +124,7 @@ class KubernetesTarget:
                 metrics = observer.metrics_of(name_of(pod), POD_PORT)
             except Refused:
                 continue
-            if (usage := _usage(pod, metrics)) is not None:
+            if (usage := usage_of(pod, metrics)) is not None:
                 found.append(usage)
         return tuple(found)
 
@@ -237,68 +232,4 @@ def _late(observed: Observed, wanted: int, deadline_s: float) -> RunFailed:
     return RunFailed(
         f"{_ready(observed)} of {wanted} replicas were ready after {deadline_s:g} s{last}",
         "Give the replicas more CPU, use fewer of them, or look at them with kubectl describe pods",
-    )
-
-
-def _state_of(deployment: Deployment, observed: Observed, *, url: str) -> DeploymentState:
-    available = text(condition(observed.deployment, "Available"), "status") == "True"
-    found = None if available else diagnose(observed)
-    return DeploymentState(
-        id=deployment.id,
-        phase="available" if available else "starting" if found is None else "failed",
-        supervisor_pid=0,
-        supervisor_started_at=0.0,
-        url=url,
-        replicas=tuple(_replica(pod) for pod in observed.pods),
-        desired_replicas=whole(observed.deployment, "spec", "replicas"),
-        cpu_limiter="kubelet",
-        memory_limit_enforced=True,
-        load_balancer="kube-proxy",
-        load_balancer_pid=None,
-        failure=None if found is None else found.summary,
-        updated_at=time.time(),
-    )
-
-
-def _replica(pod: Plain) -> ReplicaState:
-    return ReplicaState(
-        name=name_of(pod),
-        pid=0,
-        started_at=_seconds(text(pod, "status", "startTime")),
-        port=POD_PORT,
-        phase=_phase(pod),
-        restarts=sum(container.restarts for container in containers_of(pod)),
-    )
-
-
-def _phase(pod: Plain) -> PhaseOfPod:
-    containers = list(containers_of(pod))
-    if text(pod, "metadata", "deletionTimestamp"):
-        return "draining"
-    if text(condition(pod, "Ready"), "status") == "True":
-        return "ready"
-    if any(container.waiting_reason.endswith("BackOff") for container in containers):
-        return "back-off"
-    return "unready" if any(container.running for container in containers) else "starting"
-
-
-def _seconds(written: str) -> float:
-    try:
-        return datetime.fromisoformat(written).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _usage(pod: Plain, metrics: str) -> ReplicaUsage | None:
-    values = dict(line.split(" ", 1) for line in metrics.splitlines() if line.startswith("process_"))
-    try:
-        memory_bytes, cpu_s = float(values["process_resident_memory_bytes"]), float(values["process_cpu_seconds_total"])
-    except (KeyError, ValueError):
-        return None
-    return ReplicaUsage(
-        replica=name_of(pod),
-        memory_bytes=round(memory_bytes),
-        cpu_s=cpu_s,
-        throttled_s=None,
-        ready=_phase(pod) == "ready",
     )
