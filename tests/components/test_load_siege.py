@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,12 +20,7 @@ from foodbench.records.experiments import LoadProfile
 from foodbench.records.loads import SiegeFigures
 from foodbench.records.traces import LOAD_COLUMNS
 
-SIEGE = shutil.which("siege")
-
-pytestmark = [
-    pytest.mark.processes,
-    pytest.mark.skipif(SIEGE is None, reason="siege is not installed (apt install siege)"),
-]
+pytestmark = pytest.mark.processes
 
 MIB = 2**20
 ROUNDS = 5
@@ -49,11 +43,16 @@ MIXES = {
 """Delays and sizes are far apart, so that a definition that is another one shows in the figures."""
 
 
-def siege(server: Answering, directory: Path, *arguments: str) -> dict[str, float]:
+@pytest.fixture
+def program(require_program: Callable[[str], str]) -> str:
+    """Siege itself."""
+    return require_program("siege")
+
+
+def siege(program: str, server: Answering, directory: Path, *arguments: str) -> dict[str, float]:
     """Run siege with its shipped settings, whatever the user's own are, and return what it prints."""
-    assert SIEGE is not None
     done = subprocess.run(
-        [SIEGE, "-q", "-j", *arguments, f"{server.url}/test"],
+        [program, "-q", "-j", *arguments, f"{server.url}/test"],
         env={"HOME": str(directory), "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
@@ -86,10 +85,10 @@ def as_samples(served: Sequence[Served]) -> pa.Table:
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_figures_from_the_servers_log_are_what_siege_prints(mix: str, tmp_path: Path) -> None:
+def test_figures_from_the_servers_log_are_what_siege_prints(program: str, mix: str, tmp_path: Path) -> None:
     answers = MIXES[mix]
     with answering(answers) as server:
-        printed = siege(server, tmp_path, "-c", "2", "-r", str(ROUNDS * len(answers)))
+        printed = siege(program, server, tmp_path, "-c", "2", "-r", str(ROUNDS * len(answers)))
     figures = siege_figures(as_samples(server.served), printed["elapsed_time"])
     assert len(server.served) == 2 * ROUNDS * len(answers)
     assert figures.transactions == printed["transactions"]
@@ -106,12 +105,12 @@ def test_figures_from_the_servers_log_are_what_siege_prints(mix: str, tmp_path: 
     assert -0.02 <= printed["shortest_transaction"] - figures.shortest_transaction_s < 0.08
 
 
-def test_the_generator_measures_what_siege_measures(tmp_path: Path) -> None:
+def test_the_generator_measures_what_siege_measures(program: str, tmp_path: Path) -> None:
     """The same cycle of answers, given to both: the same shares, the same mean times."""
     answers = MIXES["everything"]
     profile = LoadProfile(users=2, duration_s=5.0, warm_up_requests=len(answers))
     with answering(answers) as server:
-        printed = siege(server, tmp_path, "-c", "2", "-r", str(2 * len(answers)))
+        printed = siege(program, server, tmp_path, "-c", "2", "-r", str(2 * len(answers)))
     with answering(answers) as server:
         figures = run_load(profile, server.url, tmp_path, Silent()).figures
     assert shares(figures) == pytest.approx(

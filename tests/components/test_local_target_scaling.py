@@ -22,7 +22,6 @@ from foodbench.deploy.local.proxy import BuiltInProxy
 from foodbench.deploy.local.replica import ReplicaPlan
 from foodbench.deploy.local.supervising import Supervisor
 from foodbench.deploy.local.supervisor import service_command
-from foodbench.errors import MachineError
 from foodbench.records.deployments import LoadBalancer
 from foodbench.store import Store
 
@@ -84,10 +83,7 @@ def test_replicas_that_leave_under_load_lose_no_request(
     with listen() as listening:
         balancer: Balancer = BuiltInProxy(listening)
         if name == "haproxy":
-            try:
-                balancer = HAProxy(find_haproxy(), directory, listening, 6, marks(directory, "load-balancer"))
-            except MachineError:
-                pytest.skip("there is no HAProxy on this machine")
+            balancer = HAProxy(find_haproxy(), directory, listening, 6, marks(directory, "load-balancer"))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         limiter, _ = choose_limiter()
         supervisor = Supervisor(intent, directory, plan, limiter, balancer, url, time.time)

@@ -99,7 +99,7 @@ def test_equal_files_resolve_to_equal_digests(tmp_path: Path) -> None:
     [
         ("colour = 1", ("variants.0.colour", "not a key")),
         ('mode = "cluster"', ("variants.0.mode.0", "'cluster'", "'single'")),
-        ('runtime = "onnx"', ("variants.0.runtime.0", "'onnx'", "'litert'")),
+        ('runtime = "torch"', ("variants.0.runtime.0", "'torch'", "'litert'")),
         ('model = "c"', ("no model c", "a, b")),
         ("replicas = 3", ("replicas = 3", "mode lb only")),
         ('mode = "lb"\nreplicas = 1', ("nothing to balance",)),
