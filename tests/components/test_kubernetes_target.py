@@ -92,8 +92,10 @@ def test_from_manifests_to_gone(mode: Mode, recording: str, tmp_path: Path, stor
         assert found is not None
         assert found.phase == "available"
 
+        assert target.present() == (record.id,)
         target.delete(record.id)
         assert [document["kind"] for document in cluster.applied.values()] == ["Namespace"]
+        assert target.present() == ()
         gone = target.state(record.id)
         assert gone is not None
         assert gone.phase == "stopped"
@@ -195,6 +197,17 @@ def test_objects_removed_by_somebody_else_show(tmp_path: Path, store: Store) -> 
         assert found is not None
         assert (found.phase, found.failure) == ("failed", "its objects are gone from the cluster")
         target.delete("single-1a2b3c4d")
+
+
+def test_a_deployment_that_stopped_working_says_why(tmp_path: Path, store: Store) -> None:
+    with target_on("healthy-single", tmp_path, store) as (target, cluster):
+        target.deploy(deployment(id="single-1a2b3c4d"), Silent())
+        cluster.objects = objects_of("crash-loop")
+        found = target.state("single-1a2b3c4d")
+        assert found is not None
+        assert found.phase == "failed"
+        assert "FileNotFoundError" in (found.failure or "")
+        assert [(replica.phase, replica.restarts) for replica in found.replicas] == [("back-off", 4)]
 
 
 def test_what_may_not_be_looked_at_is_not_said_to_be_gone(tmp_path: Path, store: Store) -> None:

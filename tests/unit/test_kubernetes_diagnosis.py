@@ -190,6 +190,30 @@ def test_a_wrong_path_is_a_misconfigured_probe() -> None:
     assert "/no is answered with status 404" in found.summary
 
 
+def test_probes_that_time_out_while_starting_are_no_flap() -> None:
+    objects = snapshot("readiness-flap/siege-default-1/after")
+    assert cause_of(diagnose(observed_from(objects))) == "readiness-flap"
+    for one in objects["deployment"]["status"]["conditions"]:
+        if one["type"] == "Progressing":
+            one["lastUpdateTime"] = "2026-11-24T14:32:04Z"
+    assert diagnose(observed_from(objects)) is None
+
+
+def test_a_probe_that_timed_out_once_too_few_is_no_flap() -> None:
+    objects = snapshot("readiness-flap/siege-default-1/after")
+    for event in objects["events"]:
+        if "context deadline exceeded" in event["message"]:
+            event["count"] = 2
+    assert diagnose(observed_from(objects)) is None
+
+
+def test_a_hook_before_the_end_is_no_abrupt_scale_down() -> None:
+    objects = snapshot("scale-down-drain/naive-run1")
+    container = objects["deployment"]["spec"]["template"]["spec"]["containers"][0]
+    container["lifecycle"] = {"preStop": {"sleep": {"seconds": 5}}}
+    assert diagnose(observed_from(objects)) is None
+
+
 def test_out_of_time_without_another_cause() -> None:
     objects = snapshot("probe-misconfigured")
     objects["pods"] = []
@@ -297,6 +321,7 @@ odd: st.SearchStrategy[Any] = (
 def test_odd_shapes_never_break_it(data: st.DataObject) -> None:
     """Any value of a recorded object may be of any type: an API that is newer, or a proxy's answer."""
     objects = snapshot(data.draw(st.sampled_from(["crash-loop", "unschedulable", "hpa-no-metrics", "quota-denied"])))
+    del objects["logs"]  # text that was read, no API object
     for _ in range(data.draw(st.integers(1, 4))):
         here: Any = objects
         while True:

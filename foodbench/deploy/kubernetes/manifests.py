@@ -17,6 +17,7 @@ from foodbench.records.experiments import Autoscaling, Resources
 __all__ = [
     "DEFAULT_NAMESPACE",
     "MANAGED_BY",
+    "NAME_PREFIX",
     "object_name",
     "render",
     "selector_of",
@@ -28,6 +29,9 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "foodbench"}
 """Carried by what foodbench applies, not by what is applied by hand."""
 
 SHIPPED_NAME = "foodbench"
+
+NAME_PREFIX = "foodbench-"
+"""Before a deployment's id: an id may begin with a digit, a Service's name may not."""
 
 DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
@@ -48,7 +52,7 @@ def object_name(deployment_id: str) -> str:
     Raises:
         InputError: The id makes no name that Kubernetes takes.
     """
-    name = f"foodbench-{deployment_id}"
+    name = f"{NAME_PREFIX}{deployment_id}"
     if DNS_LABEL.fullmatch(name) is None or len(name) > LONGEST_NAME:
         raise InputError(
             f"{name} cannot name a Kubernetes object",

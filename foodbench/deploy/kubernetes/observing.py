@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from foodbench.deploy.kubernetes.answers import diagnose_answer
@@ -13,7 +13,7 @@ from foodbench.deploy.kubernetes.findings import Answer, Observed, failure_of
 from foodbench.deploy.kubernetes.reading import Plain, containers_of, name_of, objects, read_event, text
 from foodbench.errors import RunFailed
 
-__all__ = ["Observer", "refusal"]
+__all__ = ["Observer", "deployments_in", "refusal"]
 
 LOG_LINES = "20"
 
@@ -64,6 +64,17 @@ class Observer:
             logs=dict(self._logs(pods)),
             answers=tuple(refusals),
         )
+
+    def glance(self) -> Observed:
+        """Return its Deployment and its pods only: little enough to look every second.
+
+        Raises:
+            RunFailed: The API server cannot be reached.
+        """
+        refusals: list[Answer] = []
+        deployments = self._needed("apps/v1", "deployments", refusals)
+        pods = self._needed("v1", "pods", refusals)
+        return Observed(deployment=deployments[0] if deployments else {}, pods=pods, answers=tuple(refusals))
 
     def services(self) -> tuple[Plain, ...]:
         """Return its Services.
@@ -170,6 +181,21 @@ class Observer:
                         if log := self._cluster.get_text(path, previous=previous, tailLines=LOG_LINES):
                             yield name_of(pod), log
                             break
+
+
+def deployments_in(cluster: Cluster, namespace: str, labels: Mapping[str, str]) -> tuple[Plain, ...]:
+    """Return a namespace's Deployments with all of these labels.
+
+    Raises:
+        RunFailed: They may not be listed, or the API server cannot be reached.
+    """
+    selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    try:
+        return objects(
+            cluster.get(f"/apis/apps/v1/namespaces/{namespace}/deployments", labelSelector=selector), "items"
+        )
+    except Refused as refused:
+        raise refusal(refused.answer) from refused
 
 
 def refusal(answer: Answer) -> RunFailed:

@@ -12,9 +12,9 @@ from foodbench.deploy.kubernetes.cluster import Cluster, Refused
 from foodbench.deploy.kubernetes.diagnosis import diagnose
 from foodbench.deploy.kubernetes.findings import Observed, failure_of
 from foodbench.deploy.kubernetes.kubectl import Kubectl
-from foodbench.deploy.kubernetes.manifests import render, selector_of
-from foodbench.deploy.kubernetes.observing import Observer, refusal
-from foodbench.deploy.kubernetes.reading import Plain, at, name_of, objects, text, whole
+from foodbench.deploy.kubernetes.manifests import MANAGED_BY, NAME_PREFIX, render, selector_of
+from foodbench.deploy.kubernetes.observing import Observer, deployments_in, refusal
+from foodbench.deploy.kubernetes.reading import Plain, at, condition, name_of, objects, text, whole
 from foodbench.deploy.kubernetes.states import POD_PORT, state_of, usage_of
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
 from foodbench.errors import FoodbenchError, RunFailed
@@ -97,14 +97,25 @@ class KubernetesTarget:
         written = self.store.deployment_state(deployment_id)
         if deployment is None or written is None or written.phase == "stopped":
             return written
-        observed = self._observer(deployment).observe()
-        for answer in observed.answers:
-            if answer.path.endswith("/deployments"):
-                raise refusal(answer)
+        observer = self._observer(deployment)
+        observed = observer.glance()
+        if observed.answers:
+            raise refusal(observed.answers[0])
         if not observed.deployment:
             gone = {"phase": "failed", "replicas": (), "failure": "its objects are gone from the cluster"}
             return written.model_copy(update={**gone, "updated_at": time.time()})
+        if text(condition(observed.deployment, "Available"), "status") != "True":
+            observed = observer.observe()
         return state_of(deployment, observed, url=written.url)
+
+    def present(self) -> tuple[str, ...]:
+        """Return the ids of all deployments that foodbench made in the namespace, whoever's results they belong to.
+
+        Raises:
+            RunFailed: They may not be listed, or the API server cannot be reached.
+        """
+        found = deployments_in(self.cluster, self.kubectl.namespace, MANAGED_BY)
+        return tuple(sorted(name_of(one).removeprefix(NAME_PREFIX) for one in found))
 
     def usage(self, deployment_id: str) -> tuple[ReplicaUsage, ...]:
         """Return what each running replica has used so far, by the service's own metrics.
