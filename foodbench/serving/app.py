@@ -75,12 +75,22 @@ def build_app(
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
-    return _closing_while_draining(app, lifecycle)
+    return _closing_while_draining(_shedding(app, predictions), lifecycle)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it is registered for
     return refusal(error.status_code, error.detail, dict(error.headers or {}))
+
+
+def _shedding(app: ASGIApp, predictions: Predictions) -> ASGIApp:
+    """Return ``app`` behind what needs no routing."""
+
+    async def shedding(scope: Scope, receive: Receive, send: Send) -> None:
+        refused = predictions.refused_at_once(scope)
+        await (app if refused is None else refused)(scope, receive, send)
+
+    return shedding
 
 
 def _closing_while_draining(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:

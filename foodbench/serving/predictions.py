@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from foodbench.imaging import ImageError
 from foodbench.serving.admission import Answer, Expired, Job, QueueFull, RoomClosed, WaitingRoom
@@ -58,6 +58,18 @@ class Predictions:
         self._classes = classes
         self._test_image = test_image
         self._deadline_s = deadline_s
+        self._shed = _refused(_MEANINGS[QueueFull])
+
+    def refused_at_once(self, scope: Scope) -> Response | None:
+        """Return the refusal of a GET of /test while the queue is full, and count it; None for all else.
+
+        Nothing of such a request needs to be read or routed, and under overload nearly all are refused:
+        what a refusal costs is taken from those that are computed.
+        """
+        if not self._room.is_full or scope["path"] != "/test" or scope["method"] != "GET":
+            return None
+        self._metrics.count("test", "shed")
+        return self._shed
 
     async def predict(self, request: Request) -> Response:
         """Predict the image in the request's body."""
@@ -106,7 +118,7 @@ class Predictions:
         except Exception as error:  # noqa: BLE001 - each becomes a status; the unforeseen ones a 500
             meaning = _meaning(error)
             self._metrics.count(route, meaning.outcome)
-            return refusal(meaning.status, meaning.reason, meaning.headers)
+            return _refused(meaning)
         else:
             self._metrics.count(route, "ok")
             self._metrics.observe(answer, time.monotonic() - began)
@@ -137,6 +149,10 @@ _MEANINGS: dict[type[Exception], _Meaning] = {
     BodyTooLarge: _Meaning("refused", 413, "the body is too large", _CLOSE),
     BodyTooSlow: _Meaning("refused", 408, "the body did not arrive in time", _CLOSE),
 }
+
+
+def _refused(meaning: _Meaning) -> Response:
+    return refusal(meaning.status, meaning.reason, meaning.headers)
 
 
 def _meaning(error: Exception) -> _Meaning:
