@@ -2,6 +2,8 @@
 
     _models/<digest>/        model.json beside model.keras
     _bundles/<digest>/       bundle.json beside the weights
+    _images/<digest>/        image.json beside the bill of materials and the Containerfile
+    _wheels/<digest>/        packages downloaded for images
     _data/<digest>/          data sets drawn or unpacked by foodbench
     _deployments/<id>/       deployment.json (intent), state.json, events.jsonl, decisions.jsonl, logs
     _current.json            what the bare commands act on
@@ -28,6 +30,7 @@ from foodbench.errors import MachineError, StoreError
 from foodbench.records.base import Record
 from foodbench.records.bundles import ServingBundle
 from foodbench.records.deployments import Deployment, DeploymentEvent, DeploymentState, ScalingDecision
+from foodbench.records.images import ImageRef
 from foodbench.records.models import ModelArtifact
 from foodbench.records.runs import CellResult, Run
 
@@ -186,6 +189,23 @@ class Store:
         """Return the bundle of that digest, or None where it was not packaged to the end."""
         path = self.bundle_directory(digest) / "bundle.json"
         return read_record(path, ServingBundle) if path.exists() else None
+
+    def wheels_directory(self, digest: str) -> Path:
+        """Return the folder of packages downloaded for images."""
+        return self.root / "_wheels" / digest
+
+    def image_directory(self, digest: str) -> Path:
+        """Return the folder of an image's record; the image itself is in its engine's storage."""
+        return self.root / "_images" / digest
+
+    def save_image(self, image: ImageRef) -> None:
+        """Write an image's record, in place of an older one: it says where the image has been pushed to by now."""
+        write_record(self.image_directory(image.digest) / "image.json", image, replace=True)
+
+    def find_image(self, digest: str) -> ImageRef | None:
+        """Return the record of the image of that digest, or None."""
+        path = self.image_directory(digest) / "image.json"
+        return read_record(path, ImageRef) if path.exists() else None
 
     @contextlib.contextmanager
     def fresh_directory(self, final: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from foodbench.records.bundles import ServingBundle
 from foodbench.records.datasets import DatasetRecord
 from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.experiments import Experiment
+from foodbench.records.images import ImageRef
 from foodbench.records.models import ModelArtifact
 from foodbench.records.runs import CellResult
 
@@ -22,6 +23,7 @@ __all__ = [
     "dataset_tables",
     "deployments_table",
     "figures_table",
+    "images_table",
     "models_table",
     "plan_table",
 ]
@@ -83,6 +85,22 @@ def bundles_table(bundles: Iterable[ServingBundle]) -> Table:
             f"{fidelity.largest_probability_difference:.1e}",
             f"{bundle.latency_ms:.1f} ms",
             format_bytes(bundle.disk_bytes),
+        )
+    return table
+
+
+def images_table(images: Iterable[ImageRef]) -> Table:
+    """Return one row an image."""
+    table = _table("Images", "Image", "Id", "Size", "Above its base", "Base", "Built by", "Pushed to")
+    for image in images:
+        table.add_row(
+            image.tags[0],
+            image.image_id[:12],
+            format_bytes(image.size_bytes),
+            format_bytes(image.size_bytes - image.base.size_bytes),
+            image.base.name,
+            f"{image.engine} {image.engine_version}",
+            "\n".join(image.pushed),
         )
     return table
 
