@@ -16,10 +16,12 @@ from hypothesis import strategies as st
 
 from foodbench.deploy.kubernetes.manifests import object_name, render, selector_of
 from foodbench.deploy.kubernetes.overlays import Document, read_overlay
+from foodbench.deploy.kubernetes.states import POD_PORT
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
 from foodbench.errors import InputError
 from foodbench.quantities import parse_bytes, parse_cores
 from foodbench.records.experiments import Autoscaling, Mode
+from foodbench.serving.__main__ import _parser
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 VERSIONS = [f"1.{minor}" for minor in range(27, 38)]
@@ -140,9 +142,17 @@ def test_probes_run_no_prediction_and_leave_time_to_load(documents: tuple[Docume
 def test_pods_wait_for_their_endpoints_to_settle_and_have_time_to_finish(documents: tuple[Document, ...]) -> None:
     pod = only(documents, "Deployment")["spec"]["template"]["spec"]
     hook = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    service = _parser().parse_args(pod["containers"][0]["args"])
     assert hook[0] == "sleep"
-    longest_request_s = 30
-    assert pod["terminationGracePeriodSeconds"] > int(hook[1]) + longest_request_s
+    assert pod["terminationGracePeriodSeconds"] > int(hook[1]) + service.drain_s + service.deadline_s
+
+
+def test_the_container_runs_the_service_as_it_wants_to_be_run(documents: tuple[Document, ...]) -> None:
+    (container,) = only(documents, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["python", "-m", "foodbench.serving"]
+    service = _parser().parse_args(container["args"])
+    assert service.port == container["ports"][0]["containerPort"] == POD_PORT
+    assert service.host == "0.0.0.0"
 
 
 def test_replicas_belong_to_the_autoscaler_where_there_is_one(mode: Mode, documents: tuple[Document, ...]) -> None:
