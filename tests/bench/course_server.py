@@ -16,7 +16,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 def main() -> None:
     import keras
     import numpy as np
-    from flask import Flask, jsonify
+    from flask import Flask, Response, jsonify
 
     from foodbench.data.dataset import FOOD11_CLASSES
     from foodbench.imaging import scale
@@ -26,7 +26,7 @@ def main() -> None:
     app = Flask("course")
 
     @app.route("/test")
-    def test() -> object:
+    def test() -> Response:
         image = keras.utils.load_img(photograph, target_size=(int(size), int(size)))
         pixels = np.expand_dims(keras.utils.img_to_array(image), 0).astype(np.uint8)
         probabilities = model.predict(scale(pixels, scaling), verbose=0)[0]  # type: ignore[arg-type]

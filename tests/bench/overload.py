@@ -14,7 +14,7 @@ from .clients import Answered, at_a_rate, siege, with_status
 from .servers import Server, our_service
 from .tables import Goal, Table
 
-__all__ = ["measure_overload"]
+__all__ = ["measure_overload", "settled_after_s"]
 
 OVERLOAD = 10
 QUEUE_CAPACITY = 10
@@ -64,7 +64,10 @@ def _measure(server: Server, name: str, duration_s: int) -> Table:
         ("p99 of a refusal, ms", f"{_latency_ms(refused, 99):.2f}"),
         ("CPU of the event loop per request, ms", Goal(most=0.3).verdict(1000 * cpu_s / len(answers))),
         ("admitted again, s after", Goal(most=2).verdict(_admitted_after_s(after))),
-        ("usual answering time again, s after", Goal(most=2).verdict(_settled_after_s(ended, answers, after, alone_s))),
+        (
+            "usual answering time again, s after",
+            Goal(most=2).verdict(settled_after_s(ended, answers, after, usual_s=alone_s)),
+        ),
     )
     return Table(f"Overload: {name}, {duration_s} s, queue of {QUEUE_CAPACITY}", ("Figure", "Value"), rows)
 
@@ -79,7 +82,14 @@ def _admitted_after_s(after: Sequence[Answered]) -> float:
     return min(admitted) - after[0].sent_s if admitted else float("inf")
 
 
-def _settled_after_s(ended: float, answers: Sequence[Answered], after: Sequence[Answered], alone_s: float) -> float:
-    """Return when the last request that waited longer than usual was answered, from the overload's end."""
-    slow = [one.sent_s + one.latency_s for one in (*answers, *after) if one.latency_s > SETTLED * alone_s]
+def settled_after_s(ended: float, answers: Sequence[Answered], after: Sequence[Answered], *, usual_s: float) -> float:
+    """Return when the last request that took longer than usual was answered, in seconds after the overload's end.
+
+    Args:
+        ended: When the overload did.
+        answers: Of the overload.
+        after: Of what was sent then.
+        usual_s: How long a request takes with nothing beside it.
+    """
+    slow = [one.sent_s + one.latency_s for one in (*answers, *after) if one.latency_s > SETTLED * usual_s]
     return max(0.0, max(slow, default=ended) - ended)

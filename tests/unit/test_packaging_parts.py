@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from foodbench.packaging.calibration import choose_images
 from foodbench.packaging.fidelity import compare
 from foodbench.packaging.photograph import write_test_image
 from foodbench.packaging.stage import bundle_digest
+from foodbench.records.names import Runtime
+from foodbench.serving.runtimes import RUNTIME_NAMES
 
 
 def evaluation_of(*paths: Path) -> Dataset:
@@ -76,3 +79,7 @@ def test_a_bundle_is_known_by_the_model_file_and_the_runtime() -> None:
     digests = {bundle_digest(model, "litert"), bundle_digest(model, "litert-int8"), bundle_digest(retrained, "litert")}
     assert len(digests) == 3
     assert bundle_digest(model, "litert") in digests
+
+
+def test_whatever_can_be_asked_for_can_be_packaged_and_served() -> None:
+    assert set(get_args(Runtime)) == set(RUNTIME_NAMES)
