@@ -52,7 +52,8 @@ app.command("delete")(delete.delete)
 
 def main() -> None:
     """Run the command line; turn every error into one line and its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     session = Session()
     try:
         # Typer turns an interrupt into the exit code that it is known by.
@@ -72,7 +73,7 @@ def main() -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Treat a request to terminate like Ctrl-C: what is running is torn down in order."""
+    """Treat a request to terminate, or a closed terminal, like Ctrl-C: what is running is torn down in order."""
     raise KeyboardInterrupt
 
 

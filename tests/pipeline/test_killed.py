@@ -66,7 +66,7 @@ def test_sigkill_at_any_moment(trained: Path, moment: str) -> None:
 
 
 @pytest.mark.parametrize("moment", ["supervisor up", "samples written"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_tears_down_and_keeps_what_was_measured(
     trained: Path, number: signal.Signals, moment: str
 ) -> None:
