@@ -53,6 +53,8 @@ class RecordedCluster:
     """By path."""
     requests: list[tuple[str, str, dict[str, list[str]]]] = field(default_factory=list)
     """Method, path, query."""
+    watched: str = ""
+    """What every watch answers before it ends."""
     authorizations: set[tuple[str, str | None]] = field(default_factory=set)
     """Which programs asked, and what they said who they are."""
     port: int = 0
@@ -95,7 +97,7 @@ class RecordedCluster:
                 "message": "not found",
                 "code": 404,
             }
-        return 200, "" if "watch" in query else found
+        return 200, self.watched if "watch" in query else found
 
     def _items(self, path: str, kind: str) -> list[Any]:
         applied = [document for at, document in self.applied.items() if at.rsplit("/", 1)[0] == path]
