@@ -10,7 +10,7 @@ from typing import Any, get_args
 import kubernetes_validate
 import pytest
 import yaml
-from builders import deployment, resources, variant
+from builders import deployment, resources, serving_bundle, variant
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +19,8 @@ from foodbench.deploy.kubernetes.overlays import Document, read_overlay
 from foodbench.deploy.kubernetes.states import POD_PORT
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
 from foodbench.errors import InputError
+from foodbench.packaging.image.containerfile import BUNDLE_DIRECTORY, PORT, USER_ID
+from foodbench.packaging.image.stage import image_tag
 from foodbench.quantities import parse_bytes, parse_cores
 from foodbench.records.experiments import Autoscaling, Mode
 from foodbench.serving.__main__ import _parser
@@ -153,6 +155,14 @@ def test_the_container_runs_the_service_as_it_wants_to_be_run(documents: tuple[D
     service = _parser().parse_args(container["args"])
     assert service.port == container["ports"][0]["containerPort"] == POD_PORT
     assert service.host == "0.0.0.0"
+
+
+def test_the_manifests_fit_the_image_that_foodbench_builds(documents: tuple[Document, ...]) -> None:
+    pod = only(documents, "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsUser"] == USER_ID
+    assert pod["containers"][0]["ports"][0]["containerPort"] == PORT
+    assert str(_parser().parse_args(pod["containers"][0]["args"]).bundle) == BUNDLE_DIRECTORY
+    assert render(deployment(), image=image_tag(serving_bundle()))
 
 
 def test_replicas_belong_to_the_autoscaler_where_there_is_one(mode: Mode, documents: tuple[Document, ...]) -> None:
