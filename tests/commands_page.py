@@ -1,4 +1,7 @@
-"""Renders docs/commands.md from the commands' own --help:  python tests/commands_page.py > docs/commands.md"""
+"""Renders docs/commands.md from the commands' own --help.
+
+python tests/commands_page.py > docs/commands.md
+"""
 
 from __future__ import annotations
 
