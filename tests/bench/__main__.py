@@ -33,6 +33,8 @@ class Bench:
     photographs: tuple[str, ...]
     quick: bool
     every_runtime: bool
+    rounds: int
+    """Pairs of measurements in turn."""
     siege_s: int
     """Of one siege of the throughput's rounds."""
     _made: dict[str, BenchModel] = field(default_factory=dict)
@@ -61,7 +63,7 @@ def throughput(bench: Bench) -> Iterator[Table]:
                 image,
                 f"{PHOTOGRAPHS[name]} px ({len(image) / 1000:.0f} kB)",
                 bench.directory,
-                pairs=bench.shortened(5, 1),
+                pairs=bench.shortened(bench.rounds, 1),
                 duration_s=bench.shortened(bench.siege_s, 4),
                 every_runtime=bench.every_runtime,
             )
@@ -70,7 +72,7 @@ def throughput(bench: Bench) -> Iterator[Table]:
 def ceiling(bench: Bench) -> Iterator[Table]:
     for side_px in (LARGE_PX, SMALL_PX):
         bundle = bench.bundle("MobileNetV2", "litert-int8", side_px)
-        yield measure_ceiling(bundle, pairs=bench.shortened(5, 1), duration_s=bench.shortened(6, 4))
+        yield measure_ceiling(bundle, pairs=bench.shortened(bench.rounds, 1), duration_s=bench.shortened(6, 4))
 
 
 def memory(bench: Bench) -> Iterator[Table]:
@@ -102,6 +104,7 @@ def main() -> int:
             photographs=tuple(options.photograph or PHOTOGRAPHS),
             quick=options.quick,
             every_runtime=options.every_runtime,
+            rounds=options.rounds,
             siege_s=options.siege_s,
         )
         bench.directory.mkdir(parents=True, exist_ok=True)
@@ -120,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--model", action="append", choices=list(COMPARISONS), help="only this one; may be repeated (throughput)")
     add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput)")
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
+    add("--rounds", type=int, default=5, metavar="N", help="of both sides in turn (%(default)s)")
     add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput; %(default)s)")
     given = os.environ.get("FOODBENCH_WEIGHTS")
     add(
