@@ -13,7 +13,7 @@ from typing import Any
 
 from foodbench.process import find_program, run
 
-__all__ = ["Answered", "at_a_rate", "siege", "with_status"]
+__all__ = ["Answered", "at_a_rate", "at_rates", "siege", "with_status"]
 
 USERS = 10
 ANSWER_DEADLINE_S = 60.0
@@ -52,29 +52,41 @@ class Answered:
     latency_s: float
 
 
-def at_a_rate(port: int, *, rate: float, duration_s: float, path: str = "/test") -> list[Answered]:
-    """Send evenly spaced requests whether or not the ones before are answered, each on a new connection.
+def at_a_rate(port: int, *, rate: float, duration_s: float) -> list[Answered]:
+    """Send evenly spaced requests to /test: one phase of ``at_rates``."""
+    return at_rates(port, [(rate, duration_s)])[0]
 
-    Latency is counted from when a request was due, so that a client that falls behind does not hide it.
+
+def at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[list[Answered]]:
+    """Send evenly spaced requests to /test whether or not the ones before are answered.
+
+    Each goes on a new connection. Latency is counted from when a request was due, so that a client
+    that falls behind does not hide it.
 
     Args:
         port: On the loopback address.
-        rate: Requests per second.
-        duration_s: How long to send; answers are waited for beyond it.
-        path: What to fetch.
+        phases: Requests per second and how long in seconds, one after the other without a pause;
+            answers are waited for beyond the last.
+
+    Returns:
+        The answers of each phase.
     """
-    return asyncio.run(_at_a_rate(port, rate, duration_s, path))
+    return asyncio.run(_at_rates(port, phases))
 
 
-async def _at_a_rate(port: int, rate: float, duration_s: float, path: str) -> list[Answered]:
-    request = f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode()
-    began = time.monotonic()
-    tasks = []
-    for number in range(int(rate * duration_s)):
-        due = began + number / rate
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        tasks.append(asyncio.create_task(_exchange(port, request, due)))
-    return list(await asyncio.gather(*tasks))
+async def _at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[list[Answered]]:
+    request = b"GET /test HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
+    begins = time.monotonic()
+    sent: list[list[asyncio.Task[Answered]]] = []
+    for rate, duration_s in phases:
+        tasks = []
+        for number in range(int(rate * duration_s)):
+            due = begins + number / rate
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            tasks.append(asyncio.create_task(_exchange(port, request, due)))
+        sent.append(tasks)
+        begins += duration_s
+    return [list(await asyncio.gather(*tasks)) for tasks in sent]
 
 
 async def _exchange(port: int, request: bytes, due: float) -> Answered:
