@@ -72,16 +72,29 @@ def test_every_kind_of_image_is_predicted(service: ServiceProcess, name: str) ->
     assert service.post("/predict", GOOD[name]).status_code == 200
 
 
-@pytest.mark.parametrize("name", GOOD)
-def test_truncated_and_mutated_images(service: ServiceProcess, name: str) -> None:
+CUTS, MUTATIONS = 16, 112
+
+
+def damaged(name: str) -> Iterator[bytes]:
+    """Yield an image cut short at places spread over it, then with 1, 4 or 16 bytes changed at random."""
     image, chance = GOOD[name], random.Random(name)
-    damaged = [image[: len(image) * part // 8] for part in range(8)]
-    for _ in range(12):
+    yield from (image[: len(image) * part // CUTS] for part in range(CUTS))
+    for _ in range(MUTATIONS):
         mutated = bytearray(image)
         for _ in range(chance.choice([1, 4, 16])):
             mutated[chance.randrange(len(mutated))] = chance.randrange(256)
-        damaged.append(bytes(mutated))
-    for content in damaged:
+        yield bytes(mutated)
+
+
+def test_the_corpus_is_large_and_always_the_same() -> None:
+    corpus = [content for name in GOOD for content in damaged(name)]
+    assert len(corpus) >= 2000
+    assert corpus == [content for name in GOOD for content in damaged(name)]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_truncated_and_mutated_images(service: ServiceProcess, name: str) -> None:
+    for content in damaged(name):
         answer = service.post("/predict", content)
         assert answer.status_code in {200, 400, 413}, content
         assert set(answer.json()) >= ({"class"} if answer.status_code == 200 else {"error"})
@@ -94,6 +107,12 @@ def test_a_bad_image_is_refused_with_a_reason(service: ServiceProcess) -> None:
         reason = answer.json()["error"]
         assert reason
         assert "\n" not in reason
+
+
+def test_what_is_too_large_is_refused(service: ServiceProcess) -> None:
+    bombs = [saved(Image.new("1", side), "PNG") for side in ((40_000, 40_000), (1, 100_000_000))]
+    for content in (*bombs, b"\xff\xd8\xff" + b"\0" * (17 << 20)):
+        assert service.post("/predict", content).status_code in {400, 413}
 
 
 def test_malformed_forms(service: ServiceProcess) -> None:
