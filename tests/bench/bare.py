@@ -1,7 +1,8 @@
 """Decoding and inference alone, without HTTP: what a service on the same cores cannot pass.
 
 ``python -m tests.bench.bare BUNDLE WORKERS DURATION_S`` prints predictions per second, and of single ones
-while nothing else runs the median duration and p99, in milliseconds.
+while nothing else runs the median duration and p99, and the CPU time of each beside
+others, in milliseconds.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ class Bare:
     """Median of one, by one worker with nothing beside it."""
     p99_ms: float
     """Of the same: beyond the median it is the machine's own unrest."""
+    cpu_ms: float
+    """CPU time of one while all workers work: comparable even where others take part of the machine."""
 
 
 def measure_bare(bundle: Path, *, workers: int, duration_s: float) -> Bare:
     """Measure a bundle in a process of its own."""
     arguments = [sys.executable, "-m", f"{__package__}.bare", str(bundle), str(workers), str(duration_s)]
-    rate, latency_ms, p99_ms = run(arguments, timeout_s=duration_s + 300).output.split()[-3:]
-    return Bare(float(rate), float(latency_ms), float(p99_ms))
+    return Bare(*map(float, run(arguments, timeout_s=duration_s + 300).output.split()[-4:]))
 
 
 def _loop(directory: Path, workers: int, duration_s: float) -> Bare:
@@ -63,7 +65,7 @@ def _loop(directory: Path, workers: int, duration_s: float) -> Bare:
             once(runtime)
     alone_s = [once(first) for _ in range(ALONE)]
     counts = [0] * workers
-    began = time.monotonic()
+    began, cpu_began_s = time.monotonic(), time.process_time()
 
     def work(number: int) -> None:
         while time.monotonic() - began < duration_s:
@@ -76,9 +78,10 @@ def _loop(directory: Path, workers: int, duration_s: float) -> Bare:
     for thread in threads:
         thread.join()
     rate = sum(counts) / (time.monotonic() - began)
-    return Bare(rate, 1000 * statistics.median(alone_s), 1000 * percentile(alone_s, 99))
+    cpu_ms = 1000 * (time.process_time() - cpu_began_s) / sum(counts)
+    return Bare(rate, 1000 * statistics.median(alone_s), 1000 * percentile(alone_s, 99), cpu_ms)
 
 
 if __name__ == "__main__":
     found = _loop(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
-    sys.stdout.write(f"{found.rate} {found.latency_ms} {found.p99_ms}\n")
+    sys.stdout.write(f"{found.rate} {found.latency_ms} {found.p99_ms} {found.cpu_ms}\n")

@@ -40,6 +40,11 @@ class Server:
         family = [self.process, *self.process.children(recursive=True)]
         return sum(int(member.memory_info().rss) for member in family)
 
+    def cpu_s(self) -> float:
+        """Return the CPU time it has taken."""
+        taken = self.process.cpu_times()
+        return float(taken.user + taken.system)
+
     def event_loop_cpu_s(self) -> float:
         """Return the CPU time of its first thread, which accepts, parses, refuses and answers."""
         threads = {thread.id: thread for thread in self.process.threads()}
