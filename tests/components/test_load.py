@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,7 +58,13 @@ class Listener(Silent):
 
 
 def generators(process: psutil.Process) -> list[psutil.Process]:
-    return [child for child in process.children(recursive=True) if GENERATOR_MODULE in child.cmdline()]
+    found = []
+    for child in process.children(recursive=True):
+        # A zombie that another test has left to this process has no command line any more.
+        with contextlib.suppress(psutil.ZombieProcess):
+            if GENERATOR_MODULE in child.cmdline():
+                found.append(child)
+    return found
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import psutil
+
 from foodbench.deploy.local.limits import remove_leftover_groups, throttled_s_of
 from foodbench.deploy.local.logs import last_line
 from foodbench.deploy.local.processes import (
@@ -79,8 +81,8 @@ class LocalTarget:
         """
         self._store.save_deployment(deployment)
         try:
-            self._spawn_supervisor(deployment.id)
-            state = self._wait_available(deployment, progress)
+            supervisor = self._spawn_supervisor(deployment.id)
+            state = self._wait_available(deployment, supervisor, progress)
         except BaseException:
             self.delete(deployment.id)
             raise
@@ -95,7 +97,8 @@ class LocalTarget:
             )
         return state
 
-    def _spawn_supervisor(self, deployment_id: str) -> None:
+    def _spawn_supervisor(self, deployment_id: str) -> tuple[int, float]:
+        """Return its pid and creation time: while it is being started, its marks cannot be read yet."""
         directory = self._store.deployment_directory(deployment_id)
         logs = directory / "logs"
         logs.mkdir(exist_ok=True)
@@ -108,13 +111,17 @@ class LocalTarget:
         arguments.append(str(directory))
         if self._service:
             arguments += ["--", *self._service]
-        spawn_detached(arguments, log=logs / "supervisor.log", env={**os.environ, **marks(directory, SUPERVISOR)})
+        pid = spawn_detached(arguments, log=logs / "supervisor.log", env={**os.environ, **marks(directory, SUPERVISOR)})
+        # Not waited for, it keeps its pid even if it has ended already.
+        return pid, psutil.Process(pid).create_time()
 
-    def _wait_available(self, deployment: Deployment, progress: Progress) -> DeploymentState:
+    def _wait_available(
+        self, deployment: Deployment, supervisor: tuple[int, float], progress: Progress
+    ) -> DeploymentState:
         replicas = deployment.variant.replicas
         deadline_s = time.monotonic() + self._start_deadline_s
         while True:
-            alive = self._has_supervisor(deployment.id)
+            alive = is_alive(*supervisor)
             # Read after looking for the supervisor: what it wrote last is in it.
             state = self._store.deployment_state(deployment.id)
             if state is not None and state.phase == "available":
@@ -129,12 +136,6 @@ class LocalTarget:
                 raise self._late(deployment.id, state)
             progress.step("Starting replicas", 0 if state is None else state.ready_replicas, replicas)
             time.sleep(POLL_S)
-
-    def _has_supervisor(self, deployment_id: str) -> bool:
-        state = self._store.deployment_state(deployment_id)
-        if state is not None:
-            return is_alive(state.supervisor_pid, state.supervisor_started_at)
-        return bool(marked({DEPLOYMENT_MARK: deployment_id, PART_MARK: SUPERVISOR}))
 
     def _late(self, deployment_id: str, state: DeploymentState | None) -> RunFailed:
         if state is None:
