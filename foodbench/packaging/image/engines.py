@@ -158,14 +158,14 @@ class Engine:
         finally:
             run([self.program, "rm", container], timeout_s=QUERY_TIMEOUT_S, check=False)
 
-    def push(self, tag: str, destination: str) -> str:
-        """Push an image and return the digest that the registry knows it by.
+    def push(self, image: str, destination: str) -> str:
+        """Push an image, known by its id or a tag, and return the digest that the registry knows it by.
 
         Raises:
             RunFailed: The registry did not take it.
         """
         if self.name == "docker":
-            run([self.program, "tag", tag, destination], timeout_s=QUERY_TIMEOUT_S)
+            run([self.program, "tag", image, destination], timeout_s=QUERY_TIMEOUT_S)
             output = run([self.program, "push", destination], timeout_s=PUSH_TIMEOUT_S).output
             found = re.search(r"digest: (sha256:[0-9a-f]{64})", output)
             if found is None:
@@ -173,7 +173,7 @@ class Engine:
             return found[1]
         with tempfile.TemporaryDirectory() as directory:
             digest_file = Path(directory) / "digest"
-            command = [self.program, "push", "--digestfile", str(digest_file), tag, f"docker://{destination}"]
+            command = [self.program, "push", "--digestfile", str(digest_file), image, f"docker://{destination}"]
             run(command, timeout_s=PUSH_TIMEOUT_S)
             return digest_file.read_text().strip()
 

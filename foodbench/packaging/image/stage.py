@@ -175,7 +175,7 @@ def push_image(image: ImageRef, repository: str, store: Store, *, engine: Engine
     check_repository(repository)
     destination = f"{repository}:{image.tags[0].rpartition(':')[2]}"
     try:
-        digest = engine.push(image.tags[0], destination)
+        digest = engine.push(image.image_id, destination)
     except RunFailed as error:
         raise MachineError(
             f"{destination} cannot be pushed: {error.problem}", f"Check the name, the network and {engine.name} login"
