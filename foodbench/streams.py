@@ -6,6 +6,7 @@ written whole. So samples are written in batches as they come, and stay in this 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -27,6 +28,9 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 }
 
 Value = float | int | str | bool
+
+MISSING: dict[pa.DataType, Value] = {pa.float64(): math.nan, pa.int64(): 0, pa.string(): "", pa.bool_(): False}
+"""What a column holds in streams that are older than it."""
 
 
 class StreamWriter:
@@ -73,7 +77,8 @@ class StreamWriter:
 def read_stream(path: Path, columns: Mapping[str, ColumnType]) -> pa.Table:
     """Read every whole batch of a stream; what its writer did not finish is left out.
 
-    A missing file, or one that ends within its header, is a stream of no rows.
+    A missing file, or one that ends within its header, is a stream of no rows. A column that the stream
+    lacks, because it is older than the column, is filled with NaN, 0, the empty text or False.
     """
     schema = _schema(columns)
     batches: list[pa.RecordBatch] = []
@@ -85,7 +90,17 @@ def read_stream(path: Path, columns: Mapping[str, ColumnType]) -> pa.Table:
             except (pa.ArrowInvalid, OSError):
                 # Cut short: the batches before the cut are whole.
                 pass
-    return pa.Table.from_batches(batches, schema=schema)
+    return pa.Table.from_batches([_completed(batch, schema) for batch in batches], schema=schema)
+
+
+def _completed(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else pa.array([MISSING[field.type]] * len(batch), field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _schema(columns: Mapping[str, ColumnType]) -> pa.Schema:

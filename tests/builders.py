@@ -627,6 +627,12 @@ def write_traces(folder: Path, cell: CellResult, duration_s: float) -> None:
                         "cpu_cores": math.nan if second == 0 else 0.9 + 0.02 * (second % 5),
                         "throttled_s": 0.3 * second,
                         "ready": True,
+                        "memory_peak_bytes": cell.resources.memory_per_replica_peak_bytes,
+                        "restarts": 0,
+                        "connections": 16.0 * second,
+                        "requests": 16.0 * second,
+                        "shed": 0.0,
+                        "queue_depth": float(second % 4),
                     }
                 )
 

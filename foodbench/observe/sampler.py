@@ -12,7 +12,7 @@ from pathlib import Path
 from foodbench.errors import RunFailed
 from foodbench.observe.rates import Reading, cpu_cores, next_turn
 from foodbench.observe.source import UsageSource
-from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage
+from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS
 from foodbench.streams import StreamWriter
 
 __all__ = ["COUNTS_FILE", "REPLICAS_FILE", "watching"]
@@ -118,12 +118,23 @@ class _Sampler:
 
 
 def _row(reading: Reading, cores: float) -> dict[str, float | int | str | bool]:
-    usage: ReplicaUsage = reading.usage
+    usage = reading.usage
+    service: dict[str, int | None] = {} if usage.service is None else usage.service.model_dump()
     return {
         "time_s": reading.time_s,
         "replica": usage.replica,
         "memory_bytes": usage.memory_bytes,
         "cpu_cores": cores,
-        "throttled_s": math.nan if usage.throttled_s is None else usage.throttled_s,
+        "throttled_s": _or_nan(usage.throttled_s),
         "ready": usage.ready,
+        "memory_peak_bytes": _or_nan(usage.memory_peak_bytes),
+        "restarts": usage.restarts,
+        "connections": _or_nan(service.get("connections")),
+        "requests": _or_nan(service.get("requests")),
+        "shed": _or_nan(service.get("shed")),
+        "queue_depth": _or_nan(service.get("queue_depth")),
     }
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -15,12 +15,15 @@ __all__ = [
     "DeploymentEvent",
     "DeploymentState",
     "LoadBalancer",
+    "ProbeFailure",
     "ReplicaState",
     "ScalingDecision",
 ]
 
 CpuLimiter = Literal["cgroup-v2", "cgroup-v1", "systemd-scope", "duty-cycle", "kubelet"]
 LoadBalancer = Literal["haproxy", "built-in", "kube-proxy"]
+ProbeFailure = Literal["timeout", "connection-refused", "http-status", "other"]
+"""Why a probe failed: no answer in time, nobody listened, an answer that says no, or something else."""
 
 
 class Deployment(Record):
@@ -84,6 +87,12 @@ class DeploymentEvent(Record):
     """Started, Ready, Unhealthy, OOMKilled, BackOff, Killing, ScalingReplicaSet, SuccessfulRescale, ..."""
     replica: str | None
     message: str
+    probe_failure: ProbeFailure | None = None
+    """Of Unhealthy: why the probe failed."""
+    ready_endpoints: int | None = None
+    """How many replicas receive connections from then on, where the event changed it."""
+    memory_peak_bytes: int | None = None
+    """Of OOMKilled: the most memory the process had used, where it is known."""
 
 
 class ScalingDecision(Record):
@@ -95,6 +104,10 @@ class ScalingDecision(Record):
     """Mean CPU usage over request; None while there are no metrics."""
     ratio: float | None
     """Utilisation over its target."""
+    raw_replicas: int | None = None
+    """The ratio times the pods whose metrics count, rounded up; None while there are no metrics, or unknown."""
+    weakened_by: str = ""
+    """What came between that and the recommendation: the tolerance, or pods without a metric that counts."""
     recommended_replicas: int
     desired_replicas: int
     limited_by: str

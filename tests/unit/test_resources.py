@@ -20,7 +20,15 @@ BEGAN_AT = 1_700_000_000.0
 MIB = 2**20
 
 
-def usage(at_s: float, replica: str = "a", memory: int = 100, cores: float = 0.5, throttled: float = math.nan) -> Any:
+def usage(
+    at_s: float,
+    replica: str = "a",
+    memory: int = 100,
+    cores: float = 0.5,
+    throttled: float = math.nan,
+    **more: float,
+) -> Any:
+    service = dict.fromkeys(("memory_peak_bytes", "connections", "requests", "shed", "queue_depth"), math.nan)
     return {
         "time_s": BEGAN_AT + at_s,
         "replica": replica,
@@ -28,6 +36,9 @@ def usage(at_s: float, replica: str = "a", memory: int = 100, cores: float = 0.5
         "cpu_cores": cores,
         "throttled_s": throttled,
         "ready": True,
+        "restarts": 0,
+        **service,
+        **more,
     }
 
 

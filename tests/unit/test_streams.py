@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS
+from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS, REPLICA_COLUMNS, ColumnType
 from foodbench.streams import StreamWriter, read_stream
 
 
@@ -76,3 +77,19 @@ def test_ending_a_stream_twice_does_no_harm(tmp_path: Path) -> None:
     writer.close()
     writer.close()
     assert len(read_stream(tmp_path / "x.arrows", DEPLOYMENT_COLUMNS)) == 1
+
+
+def test_columns_that_a_stream_is_older_than_are_filled(tmp_path: Path) -> None:
+    path = tmp_path / "x.arrows"
+    old: dict[str, ColumnType] = {name: REPLICA_COLUMNS[name] for name in ("time_s", "replica", "memory_bytes")}
+    with StreamWriter(path, old) as writer:
+        writer.add({"time_s": 1.0, "replica": "a", "memory_bytes": 5})
+    (row,) = read_stream(path, REPLICA_COLUMNS).to_pylist()
+    assert (row["time_s"], row["replica"], row["memory_bytes"], row["restarts"], row["ready"]) == (
+        1.0,
+        "a",
+        5,
+        0,
+        False,
+    )
+    assert math.isnan(row["queue_depth"])
