@@ -28,13 +28,15 @@ from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS
 from foodbench.store import Store, read_run, write_record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from foodbench.data.dataset import Dataset
     from foodbench.deploy.target import Target
     from foodbench.records.bundles import ServingBundle
     from foodbench.records.experiments import DataSpec, LoadProfile
     from foodbench.records.loads import LoadResult
     from foodbench.records.models import ModelArtifact
-    from foodbench.records.traces import ReplicaUsage, ResourceSummary
+    from foodbench.records.traces import ReplicaUsage, ResourceSummary, ServiceCounters
 
 __all__ = [
     "Cell",
@@ -308,6 +310,9 @@ class _Watched:
 
     def usage(self) -> tuple[ReplicaUsage, ...]:
         return self.target.usage(self.deployment_id)
+
+    def service_counters(self) -> Mapping[str, ServiceCounters]:
+        return self.target.service_counters(self.deployment_id)
 
     def replica_counts(self) -> tuple[int, int]:
         state = self.target.state(self.deployment_id)

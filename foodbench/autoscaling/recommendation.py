@@ -20,6 +20,10 @@ class Recommendation:
     """Mean of the pods whose metrics count, in whole percent, rounded down."""
     ratio: float
     """Utilisation over its target, before assumptions about other pods are added."""
+    raw_replicas: int
+    """The ratio times the pods whose metrics count, rounded up: before tolerance and assumptions."""
+    weakened_by: str
+    """What came between that and ``replicas``; empty where nothing did."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,14 @@ def recommend(
     utilisation_percent = _utilisation_percent(usage)
     ratio = utilisation_percent / scaler.target_percent
 
+    raw = math.ceil(ratio * len(groups.counted))
     assumed = _assumed_usage(scaler, groups, ratio)
     if not assumed and not groups.missing:
-        replicas = current_replicas if _tolerated(scaler, ratio) else math.ceil(ratio * len(groups.counted))
-        return Recommendation(replicas, utilisation_percent, ratio)
+        tolerated = _tolerated(scaler, ratio)
+        replicas = current_replicas if tolerated else raw
+        return Recommendation(
+            replicas, utilisation_percent, ratio, raw, _tolerance(scaler) if tolerated and replicas != raw else ""
+        )
 
     usage |= assumed
     full_ratio = _utilisation_percent(usage) / scaler.target_percent
@@ -61,7 +69,8 @@ def recommend(
     against = (full_ratio < 1 and replicas > current_replicas) or (full_ratio > 1 and replicas < current_replicas)
     if _tolerated(scaler, full_ratio) or turned or against:
         replicas = current_replicas
-    return Recommendation(replicas, utilisation_percent, ratio)
+    weakened_by = "" if replicas == raw else _assumptions(groups, assumed)
+    return Recommendation(replicas, utilisation_percent, ratio, raw, weakened_by)
 
 
 def _group(scaler: Scaler, pods: Iterable[Pod], metrics: Mapping[str, PodMetric], now_s: float) -> _Groups:
@@ -115,3 +124,24 @@ def _utilisation_percent(usage_millicores: Mapping[Pod, int]) -> int:
 
 def _tolerated(scaler: Scaler, ratio: float) -> bool:
     return 1 - scaler.tolerance <= ratio <= 1 + scaler.tolerance
+
+
+def _tolerance(scaler: Scaler) -> str:
+    return f"tolerance: the ratio is within {1 - scaler.tolerance:g} to {1 + scaler.tolerance:g}"
+
+
+def _assumptions(groups: _Groups, assumed: Mapping[Pod, int]) -> str:
+    """Say which pods' own metrics did not count, and what they were taken to use instead."""
+    parts = []
+    if groups.unready and assumed.keys() >= set(groups.unready):
+        parts.append(f"{_pods(groups.unready)} not ready or in the CPU initialisation period, taken to use nothing")
+    if groups.missing:
+        used = {assumed.get(pod, 0) for pod in groups.missing}
+        parts.append(
+            f"{_pods(groups.missing)} without metrics, taken to use {'nothing' if used == {0} else 'its request'}"
+        )
+    return " and ".join(parts)
+
+
+def _pods(pods: tuple[Pod, ...]) -> str:
+    return f"{len(pods)} pod{'' if len(pods) == 1 else 's'}"

@@ -77,6 +77,8 @@ def sync(
         current_replicas=current_replicas,
         utilisation_percent=recommendation.utilisation_percent,
         ratio=recommendation.ratio,
+        raw_replicas=recommendation.raw_replicas,
+        weakened_by=recommendation.weakened_by,
         recommended_replicas=recommended,
         desired_replicas=desired,
         limited_by=limited_by,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from foodbench.progress import Progress
 from foodbench.records.deployments import Deployment, DeploymentState
-from foodbench.records.traces import ReplicaUsage
+from foodbench.records.traces import ReplicaUsage, ServiceCounters
 
 __all__ = ["Target"]
 
@@ -26,6 +27,9 @@ class Target(Protocol):
 
     def usage(self, deployment_id: str) -> tuple[ReplicaUsage, ...]:
         """Return what each running replica has used so far."""
+
+    def service_counters(self, deployment_id: str) -> Mapping[str, ServiceCounters]:
+        """Return what each ready replica's service says of itself; one that does not answer is left out."""
 
     def delete(self, deployment_id: str) -> None:
         """Remove a deployment and return once all of it is gone. What is gone already is no error."""

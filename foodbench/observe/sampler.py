@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from foodbench.errors import RunFailed
+from foodbench.observe.counters import CountersReader
 from foodbench.observe.rates import Reading, cpu_cores, next_turn
 from foodbench.observe.source import UsageSource
-from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS
+from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ServiceCounters
 from foodbench.streams import StreamWriter
 
 __all__ = ["COUNTS_FILE", "REPLICAS_FILE", "watching"]
 
 REPLICAS_FILE = "replicas.arrows"
 COUNTS_FILE = "replica_counts.arrows"
+
+COUNTERS_EVERY = 5
+"""The services are asked for their counters once in so many samples: an answer costs about a millisecond of theirs."""
 
 LONGEST_READING_S = 30.0
 """A source that does not answer for so long at the end is given up."""
@@ -63,6 +67,7 @@ class _Sampler:
         self._source = source
         self._directory = directory
         self._interval_s = interval_s
+        self._counters = CountersReader(source, COUNTERS_EVERY * interval_s)
         self._ending = threading.Event()
         self._failure: Exception | None = None
         # A source that hangs must not keep the whole program from ending.
@@ -95,8 +100,11 @@ class _Sampler:
         due_s = time.monotonic()
         readings: dict[str, Reading] = {}
         is_last = False
+        self._counters.start()
         while not is_last:
             is_last = self._ending.wait(max(0.0, due_s - time.monotonic()))
+            if is_last:
+                self._counters.finish()
             readings = self._sample(replicas, counts, readings, epoch_offset_s)
             due_s = next_turn(due_s, time.monotonic(), self._interval_s)
 
@@ -109,17 +117,18 @@ class _Sampler:
         time_s = epoch_offset_s + (began_s + time.monotonic()) / 2
         ready, desired = self._source.replica_counts()
         readings = {usage.replica: Reading(time_s, usage) for usage in usages}
+        counters = self._counters.take()
         for name, reading in readings.items():
-            replicas.add(_row(reading, cpu_cores(reading, before.get(name))))
+            replicas.add(_row(reading, cpu_cores(reading, before.get(name)), counters.get(name)))
         counts.add({"time_s": time_s, "ready_replicas": ready, "desired_replicas": desired})
         replicas.flush()
         counts.flush()
         return readings
 
 
-def _row(reading: Reading, cores: float) -> dict[str, float | int | str | bool]:
+def _row(reading: Reading, cores: float, counters: ServiceCounters | None) -> dict[str, float | int | str | bool]:
     usage = reading.usage
-    service: dict[str, int | None] = {} if usage.service is None else usage.service.model_dump()
+    service: dict[str, int | None] = {} if counters is None else counters.model_dump()
     return {
         "time_s": reading.time_s,
         "replica": usage.replica,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from foodbench.records.traces import ReplicaUsage
+from foodbench.records.traces import ReplicaUsage, ServiceCounters
 
 __all__ = ["UsageSource"]
 
@@ -14,6 +15,9 @@ class UsageSource(Protocol):
 
     def usage(self) -> tuple[ReplicaUsage, ...]:
         """Return what each replica that lives now has used so far."""
+
+    def service_counters(self) -> Mapping[str, ServiceCounters]:
+        """Return what each replica's service says of itself, by replica; one that does not answer is left out."""
 
     def replica_counts(self) -> tuple[int, int]:
         """Return how many replicas are ready, and how many are wanted."""

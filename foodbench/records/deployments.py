@@ -49,6 +49,8 @@ class ReplicaState(Record):
     port: int
     phase: Literal["starting", "ready", "unready", "draining", "back-off"]
     restarts: int = Field(default=0, ge=0)
+    throttled_s: float | None = None
+    """How long a duty cycle has held the process back, as of when the state was written; None for other limiters."""
 
 
 class DeploymentState(Record):

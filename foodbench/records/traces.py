@@ -37,7 +37,7 @@ REPLICA_COLUMNS: dict[str, ColumnType] = {
     "ready": "bool",
     "memory_peak_bytes": "float64",  # the most it has used since it started; NaN where unreadable
     "restarts": "int64",  # of its process, so far
-    "connections": "float64",  # that carried a request for a prediction, since it started; NaN where it did not say
+    "connections": "float64",  # that carried a request for a prediction, since it started; NaN where not asked, or no answer
     "requests": "float64",  # for a prediction, ended, shed ones among them; likewise
     "shed": "float64",  # requests and connections refused on purpose; likewise
     "queue_depth": "float64",  # requests that wait for a worker at this moment; likewise
@@ -79,8 +79,6 @@ class ReplicaUsage(Record):
     """The most memory it has used since it started; None where it cannot be read."""
     restarts: int = 0
     """Of its process, so far."""
-    service: ServiceCounters | None = None
-    """None where the service was not asked this time, or did not answer in time."""
 
 
 class ReplicaSummary(Record):

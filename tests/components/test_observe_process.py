@@ -13,7 +13,7 @@ import pytest
 
 from foodbench.analysis.resources import summarise_resources
 from foodbench.observe import COUNTS_FILE, REPLICAS_FILE, watching
-from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage
+from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage, ServiceCounters
 from foodbench.streams import read_stream
 
 pytestmark = pytest.mark.processes
@@ -36,6 +36,9 @@ class OneProcess:
         reading = ReplicaUsage(replica="a", memory_bytes=memory_bytes, cpu_s=cpu_s, throttled_s=None, ready=True)
         self.readings.append(reading)
         return (reading,)
+
+    def service_counters(self) -> dict[str, ServiceCounters]:
+        return {}
 
     def replica_counts(self) -> tuple[int, int]:
         return 1, 1

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from foodbench.observe import COUNTS_FILE, REPLICAS_FILE, watching
 from foodbench.observe.rates import Reading, cpu_cores, next_turn
-from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage
+from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ReplicaUsage, ServiceCounters
 from foodbench.streams import read_stream
 
 DEADLINE_S = 30.0
@@ -32,12 +32,25 @@ class Scripted:
     read: Callable[[int], tuple[ReplicaUsage, ...]]
     asked: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
+    counted: int = 0
+    may_count: threading.Event = field(default_factory=threading.Event)
+    counting_fails: bool = False
+
+    def __post_init__(self) -> None:
+        self.may_count.set()
 
     def usage(self) -> tuple[ReplicaUsage, ...]:
         with self.changed:
             self.asked += 1
             self.changed.notify_all()
         return self.read(self.asked - 1)
+
+    def service_counters(self) -> dict[str, ServiceCounters]:
+        assert self.may_count.wait(DEADLINE_S)
+        if self.counting_fails:
+            raise PermissionError("no such right")
+        self.counted += 1
+        return {"a": ServiceCounters(requests=self.counted, shed=0, queue_depth=7)}
 
     def replica_counts(self) -> tuple[int, int]:
         return 1, 2
@@ -80,6 +93,35 @@ def test_samples_are_taken_from_the_first_moment_to_the_last(tmp_path: Path) -> 
     counts = read_stream(tmp_path / COUNTS_FILE, DEPLOYMENT_COLUMNS).to_pylist()
     assert [(count["ready_replicas"], count["desired_replicas"]) for count in counts] == [(1, 2)] * 2
     assert [count["time_s"] for count in counts] == [first["time_s"], last["time_s"]]
+
+
+def test_the_services_counters_join_the_next_sample_and_the_last(tmp_path: Path) -> None:
+    source = Scripted(lambda turn: (usage(turn), usage(turn, "b")))
+    with watching(source, tmp_path, interval_s=0.01):
+        source.wait_until_asked(8)
+    rows = [row for row in replicas(tmp_path) if row["replica"] == "a"]
+    told = [row["requests"] for row in rows if not math.isnan(row["requests"])]
+    assert 2 <= len(told) < len(rows)
+    assert told == sorted(told)
+    assert rows[-1]["requests"] == source.counted
+    assert rows[-1]["queue_depth"] == 7
+    assert math.isnan(rows[-1]["connections"])
+    assert all(math.isnan(row["requests"]) for row in replicas(tmp_path) if row["replica"] == "b")
+
+
+def test_counters_that_take_long_hold_up_no_sample(tmp_path: Path) -> None:
+    source = Scripted(lambda turn: (usage(turn),))
+    source.may_count.clear()
+    with watching(source, tmp_path, interval_s=0.01):
+        source.wait_until_asked(5)
+        assert len(replicas(tmp_path)) >= 4
+        source.may_count.set()
+
+
+def test_what_breaks_the_counters_is_raised_at_the_end(tmp_path: Path) -> None:
+    source = Scripted(lambda turn: (usage(turn),), counting_fails=True)
+    with pytest.raises(PermissionError, match="no such right"), watching(source, tmp_path, interval_s=0.01):
+        source.wait_until_asked(1)
 
 
 def test_each_sample_is_on_disk_while_the_load_goes_on(tmp_path: Path) -> None:

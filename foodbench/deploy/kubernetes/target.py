@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from foodbench.deploy.kubernetes.cluster import Cluster, Refused
@@ -17,10 +18,11 @@ from foodbench.deploy.kubernetes.observing import Observer, deployments_in, refu
 from foodbench.deploy.kubernetes.reading import Plain, at, condition, name_of, objects, text, whole
 from foodbench.deploy.kubernetes.states import POD_PORT, state_of, usage_of
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
+from foodbench.deploy.service_metrics import counters_of
 from foodbench.errors import FoodbenchError, RunFailed
 from foodbench.progress import Progress
 from foodbench.records.deployments import Deployment, DeploymentState
-from foodbench.records.traces import ReplicaUsage
+from foodbench.records.traces import ReplicaUsage, ServiceCounters
 from foodbench.store import Store, write_record
 
 __all__ = ["KubernetesTarget"]
@@ -138,6 +140,23 @@ class KubernetesTarget:
             if (usage := usage_of(pod, metrics)) is not None:
                 found.append(usage)
         return tuple(found)
+
+    def service_counters(self, deployment_id: str) -> Mapping[str, ServiceCounters]:
+        """Return what each pod's service says of itself; one that does not answer is left out.
+
+        Raises:
+            RunFailed: The API server cannot be reached.
+        """
+        deployment = self.store.find_deployment(deployment_id)
+        if deployment is None:
+            return {}
+        observer = self._observer(deployment)
+        found = {}
+        for pod in observer.pods():
+            with contextlib.suppress(Refused):
+                if (counters := counters_of(observer.metrics_of(name_of(pod), POD_PORT))) is not None:
+                    found[name_of(pod)] = counters
+        return found
 
     def delete(self, deployment_id: str) -> None:
         """Remove what foodbench made for a deployment, and return once all of it is gone. Its folder stays.

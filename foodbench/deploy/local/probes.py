@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 
+from foodbench.records.deployments import ProbeFailure
+
 __all__ = ["ProbeResult", "ProbeSettings", "Readiness", "http_get"]
 
 ATTEMPT_LIMIT_BYTES = 4096
@@ -32,6 +34,7 @@ class ProbeResult:
 
     ok: bool
     detail: str = ""
+    failure: ProbeFailure | None = None
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,14 @@ async def http_get(port: int, settings: ProbeSettings) -> ProbeResult:
         async with asyncio.timeout(settings.timeout_s):
             status = await _status(port, settings.path)
     except TimeoutError:
-        return ProbeResult(ok=False, detail=f"no answer within {settings.timeout_s:g} s")
+        return ProbeResult(ok=False, detail=f"no answer within {settings.timeout_s:g} s", failure="timeout")
+    except ConnectionRefusedError as error:
+        return ProbeResult(ok=False, detail=str(error), failure="connection-refused")
     except (OSError, ValueError) as error:
-        return ProbeResult(ok=False, detail=str(error))
+        return ProbeResult(ok=False, detail=str(error), failure="other")
     if 200 <= status < 400:
         return ProbeResult(ok=True)
-    return ProbeResult(ok=False, detail=f"HTTP status {status}")
+    return ProbeResult(ok=False, detail=f"HTTP status {status}", failure="http-status")
 
 
 async def _status(port: int, path: str) -> int:

@@ -25,6 +25,7 @@ __all__ = [
     "marked",
     "marks",
     "orphans_within",
+    "peak_bytes",
     "tree_usage",
 ]
 
@@ -134,6 +135,16 @@ def tree_usage(processes: Iterable[psutil.Process]) -> tuple[int, float]:
             memory_bytes += process.memory_info().rss
             cpu_s += sum(process.cpu_times()[:4])
     return memory_bytes, cpu_s
+
+
+def peak_bytes(processes: Iterable[psutil.Process]) -> int | None:
+    """Return the most resident memory that processes have had since they started, or None where none can be read."""
+    peaks = []
+    for process in processes:
+        with contextlib.suppress(OSError, ValueError):
+            status = Path(f"/proc/{process.pid}/status").read_text()
+            peaks += [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:")]
+    return sum(peaks) if peaks else None
 
 
 def _process(pid: int) -> psutil.Process | None:

@@ -19,7 +19,7 @@ from foodbench.deploy.local.metrics import CpuSample
 from foodbench.deploy.local.probes import ProbeResult, ProbeSettings, Readiness, http_get
 from foodbench.deploy.local.process_start import ProcessStart, ending, free_port, mib
 from foodbench.deploy.local.processes import descendants, end_all, marked, marks, tree_usage
-from foodbench.records.deployments import ReplicaState
+from foodbench.records.deployments import ProbeFailure, ReplicaState
 
 __all__ = ["Replica", "ReplicaPlan", "Witness"]
 
@@ -30,7 +30,16 @@ MEMORY_EVERY_S = 0.25
 class Witness(Protocol):
     """Hears what happens to a replica."""
 
-    def event(self, kind: Literal["Normal", "Warning"], reason: str, replica: str | None, message: str) -> None:
+    def event(
+        self,
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        replica: str | None,
+        message: str,
+        *,
+        probe_failure: ProbeFailure | None = None,
+        memory_peak_bytes: int | None = None,
+    ) -> None:
         """Write down that something happened."""
 
     def changed(self) -> None:
@@ -120,6 +129,7 @@ class Replica:
             port=0 if start is None else start.port,
             phase=self.phase,
             restarts=self.restarts,
+            throttled_s=start.limit.throttled_s() if start is not None and self._limiter.name == "duty-cycle" else None,
         )
 
     def cpu_sample(self) -> CpuSample | None:
@@ -164,6 +174,7 @@ class Replica:
                 await self._end(start)
             else:
                 await self._balancer.remove(self.slot)
+                self._set_phase("unready")
                 self._tell_exit(start, code)
         finally:
             await self._clean_up(start)
@@ -230,7 +241,13 @@ class Replica:
             after_s = self._now() - start.begun_s
             self._witness.event("Normal", "Ready", self.name, f"ready {after_s:.2f} s after its process was started")
         elif before.ready and not result.ok:
-            self._witness.event("Warning", "Unhealthy", self.name, f"Readiness probe failed: {result.detail}")
+            self._witness.event(
+                "Warning",
+                "Unhealthy",
+                self.name,
+                f"Readiness probe failed: {result.detail}",
+                probe_failure=result.failure,
+            )
             if not start.readiness.ready:
                 await self._balancer.remove(self.slot)
                 self._set_phase("unready")
@@ -239,6 +256,7 @@ class Replica:
                     "Unhealthy",
                     self.name,
                     f"not ready after {start.readiness.failures} failed probes in a row; it gets no new connections",
+                    probe_failure=result.failure,
                 )
 
     async def _end(self, start: ProcessStart) -> None:
@@ -274,11 +292,12 @@ class Replica:
             peak = "" if peak_bytes is None else f": peak {mib(peak_bytes)} of {mib(self._plan.limits.memory_bytes)}"
             reason, message = "OOMKilled", f"it used more memory than its limit allows{peak}"
         else:
+            peak_bytes = None
             reason, message = "Error", f"its process ended {ending(code)}: {last_line(self.log)}"
         if not start.readiness.was_ready:
             self.failed_starts += 1
             self.failure = f"{reason}: {message}" if reason == "OOMKilled" else message
-        self._witness.event("Warning", reason, self.name, message)
+        self._witness.event("Warning", reason, self.name, message, memory_peak_bytes=peak_bytes)
 
     async def _clean_up(self, start: ProcessStart) -> None:
         if start.probe is not None:

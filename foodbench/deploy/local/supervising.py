@@ -18,7 +18,7 @@ from foodbench.deploy.local.fleet import choose_leaving, free_slot
 from foodbench.deploy.local.limits import Limiter
 from foodbench.deploy.local.replica import Replica, ReplicaPlan
 from foodbench.errors import FoodbenchError, RunFailed
-from foodbench.records.deployments import Deployment, DeploymentEvent, DeploymentState
+from foodbench.records.deployments import Deployment, DeploymentEvent, DeploymentState, ProbeFailure
 from foodbench.store import append_line, write_record
 
 __all__ = ["Supervisor"]
@@ -65,15 +65,36 @@ class Supervisor:
         self._failure: str | None = None
         self._desired = deployment.variant.replicas
         self._made = 0
+        self._endpoints = 0
         self._running: dict[asyncio.Task[None], Replica] = {}
         self._stop = asyncio.Event()
         self._started_at = psutil.Process().create_time()
 
     # What the replicas tell.
 
-    def event(self, kind: Literal["Normal", "Warning"], reason: str, replica: str | None, message: str) -> None:
-        """Append an event."""
-        happened = DeploymentEvent(time_s=self._now(), type=kind, reason=reason, replica=replica, message=message)
+    def event(
+        self,
+        kind: Literal["Normal", "Warning"],
+        reason: str,
+        replica: str | None,
+        message: str,
+        *,
+        probe_failure: ProbeFailure | None = None,
+        memory_peak_bytes: int | None = None,
+    ) -> None:
+        """Append an event, with the number of endpoints where it has changed since the event before."""
+        endpoints = sum(one.phase == "ready" for one in self._replicas())
+        happened = DeploymentEvent(
+            time_s=self._now(),
+            type=kind,
+            reason=reason,
+            replica=replica,
+            message=message,
+            probe_failure=probe_failure,
+            ready_endpoints=endpoints if endpoints != self._endpoints else None,
+            memory_peak_bytes=memory_peak_bytes,
+        )
+        self._endpoints = endpoints
         append_line(self._directory / "events.jsonl", happened)
 
     def changed(self) -> None:
@@ -152,6 +173,9 @@ class Supervisor:
         """Forget replicas that have left; an error in one ends the deployment."""
         while True:
             await asyncio.sleep(BALANCER_CHECK_S)
+            if self._limiter.name == "duty-cycle":
+                # How long replicas were held back stands in the state, for whoever watches them.
+                self.changed()
             for task in tuple(self._running):
                 if task.done():
                     del self._running[task]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -22,13 +22,15 @@ from foodbench.deploy.local.processes import (
     marked,
     marks,
     orphans_within,
+    peak_bytes,
     tree_usage,
 )
+from foodbench.deploy.local.scraping import read_counters
 from foodbench.errors import RunFailed
 from foodbench.process import spawn_detached
 from foodbench.progress import Progress
 from foodbench.records.deployments import CpuLimiter, Deployment, DeploymentState, LoadBalancer, ReplicaState
-from foodbench.records.traces import ReplicaUsage
+from foodbench.records.traces import ReplicaUsage, ServiceCounters
 from foodbench.store import Store, write_record
 
 __all__ = ["LocalTarget", "Orphans"]
@@ -176,21 +178,33 @@ class LocalTarget:
         if state is None:
             return ()
         found = []
+        # Only the supervisor knows how long a duty cycle has held a replica back.
+        by_state = state.cpu_limiter == "duty-cycle"
         for replica in state.replicas:
             if not _runs(replica):
                 continue
-            memory_bytes, cpu_s = tree_usage(descendants(replica.pid))
+            processes = descendants(replica.pid)
+            memory_bytes, cpu_s = tree_usage(processes)
             if memory_bytes > 0:
                 found.append(
                     ReplicaUsage(
                         replica=replica.name,
                         memory_bytes=memory_bytes,
                         cpu_s=cpu_s,
-                        throttled_s=throttled_s_of(replica.pid),
+                        throttled_s=replica.throttled_s if by_state else throttled_s_of(replica.pid),
                         ready=replica.phase == "ready",
+                        memory_peak_bytes=peak_bytes(processes),
+                        restarts=replica.restarts,
                     )
                 )
         return tuple(found)
+
+    def service_counters(self, deployment_id: str) -> Mapping[str, ServiceCounters]:
+        """Return what each ready replica's service says of itself; one that does not answer is left out."""
+        state = self._store.deployment_state(deployment_id)
+        if state is None:
+            return {}
+        return read_counters({replica.name: replica.port for replica in state.replicas if replica.phase == "ready"})
 
     def delete(self, deployment_id: str) -> None:
         """Remove a deployment's processes and limits, and return once all are gone. Its folder stays.
