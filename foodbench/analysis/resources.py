@@ -8,12 +8,15 @@ gaps among them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from foodbench.analysis.sharing import shares
 from foodbench.errors import InvalidMeasurement
-from foodbench.records.traces import ResourceSummary
+from foodbench.records.traces import ReplicaSummary, ResourceSummary
 
 __all__ = ["GAP_FACTOR", "step_mean", "summarise_resources"]
 
@@ -58,8 +61,44 @@ def summarise_resources(
         cpu_total_mean_cores=_cpu_mean(replicas, times),
         replicas_mean=step_mean(count_times, ready, interval_s) if len(counts) else 0.0,
         replicas_peak=int(ready.max(initial=0.0)),
-        throttled_fraction=_throttled_fraction(replicas),
+        throttled_fraction=_throttled_fraction(replicas, _rows_by_replica(replicas).values()),
+        replicas=_each_replica(replicas),
+        without_ready_replica_s=_without_ready(count_times, ready, interval_s),
     )
+
+
+def _without_ready(times_s: Numbers, ready: Numbers, interval_s: float) -> float:
+    lengths_s = np.where(_is_gap(times_s, interval_s), 0.0, np.diff(times_s))
+    return float(lengths_s[ready[:-1] == 0].sum())
+
+
+def _each_replica(replicas: pa.Table) -> tuple[ReplicaSummary, ...]:
+    connections = shares(replicas, "connections")
+    requests, shed = shares(replicas, "requests"), shares(replicas, "shed")
+    found = []
+    for name, rows in _rows_by_replica(replicas).items():
+        share = connections.get(name) or requests.get(name)
+        restarts = _column(replicas, "restarts")[rows]
+        peaks = [*_column(replicas, "memory_bytes")[rows], *_column(replicas, "memory_peak_bytes")[rows]]
+        found.append(
+            ReplicaSummary(
+                replica=name,
+                connections=None if share is None else share.taken,
+                connections_expected=None if share is None else share.expected,
+                requests=requests[name].taken if name in requests else None,
+                shed=shed[name].taken if name in shed else None,
+                queue_depth_peak=_peak(_column(replicas, "queue_depth")[rows]),
+                restarts=int(restarts.max() - restarts[0]),
+                memory_peak_bytes=int(np.nanmax(peaks)),
+                throttled_fraction=_throttled_fraction(replicas, [rows]),
+            )
+        )
+    return tuple(found)
+
+
+def _peak(values: Numbers) -> int | None:
+    known = values[~np.isnan(values)]
+    return int(known.max()) if len(known) else None
 
 
 def step_mean(times_s: Numbers, values: Numbers, interval_s: float) -> float:
@@ -88,7 +127,7 @@ def _cpu_mean(replicas: pa.Table, times_s: Numbers) -> float:
     if not duration_s > 0:
         return 0.0
     used_s = 0.0
-    for rows in _rows_by_replica(replicas):
+    for rows in _rows_by_replica(replicas).values():
         cores = _column(replicas, "cpu_cores")[rows]
         # A rate belongs to the interval before its sample; a replica's first sample has none.
         intervals_s = np.diff(_column(replicas, "time_s")[rows])
@@ -96,9 +135,9 @@ def _cpu_mean(replicas: pa.Table, times_s: Numbers) -> float:
     return used_s / duration_s
 
 
-def _throttled_fraction(replicas: pa.Table) -> float | None:
+def _throttled_fraction(replicas: pa.Table, each: Iterable[npt.NDArray[np.intp]]) -> float | None:
     throttled_s = watched_s = 0.0
-    for rows in _rows_by_replica(replicas):
+    for rows in each:
         held_back_s = np.diff(_column(replicas, "throttled_s")[rows])
         # The counter goes back where the replica was started again: that interval says nothing.
         known = held_back_s >= 0
@@ -110,10 +149,10 @@ def _throttled_fraction(replicas: pa.Table) -> float | None:
     return min(1.0, throttled_s / watched_s)
 
 
-def _rows_by_replica(replicas: pa.Table) -> list[npt.NDArray[np.intp]]:
+def _rows_by_replica(replicas: pa.Table) -> dict[str, npt.NDArray[np.intp]]:
     names = np.asarray(replicas["replica"].to_pylist())
     order = np.argsort(_column(replicas, "time_s"), kind="stable")
-    return [order[names[order] == name] for name in np.unique(names)]
+    return {str(name): order[names[order] == name] for name in np.unique(names)}
 
 
 def _column(table: pa.Table, name: str) -> Numbers:

@@ -16,6 +16,13 @@ from foodbench.serving.metrics import Metrics
 
 Answer = Callable[[socket.socket], None]
 
+MALFORMED = """\
+foodbench_requests_total{route="a b",outcome="shed"} 4.0
+foodbench_queue_depth 2.0
+foodbench_connections_total 9.0
+foodbench_queue_depth inf
+"""
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Answer], int]]:
@@ -100,8 +107,7 @@ def test_replicas_are_read_side_by_side_and_those_that_do_not_answer_are_left_ou
             ServiceCounters(requests=4, shed=0, queue_depth=2),
         ),
         (
-            'foodbench_requests_total{route="a b",outcome="shed"} 4.0\n'
-            + "foodbench_queue_depth 2.0\nfoodbench_connections_total 9.0\nfoodbench_queue_depth inf\n",
+            MALFORMED,
             ServiceCounters(connections=9, requests=4, shed=4, queue_depth=2),
         ),
     ],

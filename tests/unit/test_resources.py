@@ -158,6 +158,26 @@ def test_a_replica_started_again_does_not_count_backwards() -> None:
     assert result.cpu_total_mean_cores == pytest.approx((0.5 + 0.5) / 3)
 
 
+def test_each_replica_is_summed_up() -> None:
+    usages = [
+        usage(at, "a", memory=100 + at, throttled=0.5 * at, requests=50 + 10 * at, shed=at, queue_depth=9 - at)
+        for at in range(4)
+    ]
+    usages += [usage(at, "b", memory=100, restarts=at // 2, memory_peak_bytes=900 * MIB) for at in range(4)]
+    first, second = summary(usages, ready={0: 1, 1: 0, 3: 0, 4: 1}).replicas
+    assert (first.replica, first.connections, first.connections_expected, first.requests) == ("a", 30, 30.0, 30)
+    assert (first.shed, first.queue_depth_peak, first.restarts) == (3, 9, 0)
+    assert first.memory_peak_bytes == 103 * MIB
+    assert first.throttled_fraction == pytest.approx(0.5)
+    assert (second.replica, second.connections, second.requests, second.queue_depth_peak) == ("b", None, None, None)
+    assert (second.restarts, second.memory_peak_bytes, second.throttled_fraction) == (1, 900 * MIB, None)
+
+
+def test_the_time_without_a_ready_replica_leaves_gaps_out() -> None:
+    usages = [usage(at) for at in range(20)]
+    assert summary(usages, ready={0: 1, 1: 0, 3: 0, 4: 1, 10: 0, 19: 1}).without_ready_replica_s == pytest.approx(3.0)
+
+
 def test_one_sample_is_its_own_mean() -> None:
     result = summary([usage(0, memory=123)])
     assert result.memory_total_mean_bytes == result.memory_per_replica_mean_bytes == 123 * MIB
