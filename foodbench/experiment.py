@@ -19,6 +19,7 @@ from foodbench.records.experiments import (
     LoadProfile,
     Mode,
     ModelSpec,
+    Packaging,
     Resources,
     Runtime,
     SyntheticData,
@@ -99,6 +100,7 @@ class _File(_Table):
     models: list[ModelSpec] = Field(min_length=1)
     resources: _Resources = _Resources()
     variants: list[_Variants] = Field(min_length=1)
+    package: Packaging = Packaging()
     load: _Load = _Load()
     repeats: int = 1
     generator_reserve: Cores = 0.5
@@ -223,6 +225,7 @@ def _resolve(file: _File, data_path: str | None) -> Experiment:
         variants=variants,
         load=load,
         hpa_load=load.model_copy(update={"duration_s": file.load.hpa_duration or load.duration_s}),
+        packaging=file.package,
         repeats=file.repeats,
         generator_reserve_cores=file.generator_reserve,
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from foodbench.records.base import digest_of
-from foodbench.records.bundles import Fidelity, ServingBundle
+from foodbench.records.bundles import Fidelity, RuntimeCost, ServingBundle
 from foodbench.records.datasets import DatasetRecord, SplitCount
 from foodbench.records.deployments import Deployment, DeploymentEvent, DeploymentState, ReplicaState, ScalingDecision
 from foodbench.records.experiments import (
@@ -221,6 +221,18 @@ def fidelity(**changes: Any) -> Fidelity:
         "accuracy_high": high,
     }
     return Fidelity(**values | changes)
+
+
+def runtime_cost(**changes: Any) -> RuntimeCost:
+    values: dict[str, Any] = {
+        "import_ms": 120.0,
+        "load_ms": 31.5,
+        "memory_imported_bytes": 60 * MIB,
+        "memory_loaded_bytes": 91 * MIB,
+        "threads": 16,
+        "latency_threads_ms": 2.5,
+    }
+    return RuntimeCost(**values | changes)
 
 
 def serving_bundle(**changes: Any) -> ServingBundle:

@@ -3,7 +3,7 @@
 A variant is *usable* where every repeat is valid and at least 99 % of its requests were answered. It is
 *accurate enough* where its accuracy is at least the one wanted; where none is wanted, where its 95 %
 interval overlaps that of the most accurate usable variant, so that the numbers do not tell the two apart.
-Among those that are both:
+An integer runtime counts only where it was measured on the very CPU. Among those that are all of it:
 
     cost         the least core-hours per million successful transactions (see ``cost.Cost.core_hours``)
     throughput   the most transactions per second
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from foodbench.analysis.cost import cost_of
+from foodbench.analysis.exports import why_not_known_here
 from foodbench.analysis.variants import Accuracy, Measured, Spread, VariantFacts
 
 __all__ = ["Advice", "Candidate", "Priority", "Recommendation", "advise", "candidate_of"]
@@ -48,7 +49,13 @@ class Candidate:
     @property
     def usable(self) -> bool:
         """Whether its numbers may be compared and its answers relied on."""
-        return self.facts.validity.valid and self.availability_percent >= LEAST_AVAILABILITY_PERCENT
+        answered = self.availability_percent >= LEAST_AVAILABILITY_PERCENT
+        return self.facts.validity.valid and answered and not self.unknown_here
+
+    @property
+    def unknown_here(self) -> str:
+        """Why it must not be recommended for this CPU; empty where nothing speaks against it."""
+        return why_not_known_here(self.facts.variant.runtime, self.facts.bundle, self.facts.host)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,8 @@ class Advice:
     reservations: tuple[str, ...]
     """Why no recommendation can be made; with any of these the rankings only describe the measurement."""
     recommendations: tuple[Recommendation, ...]
+    left_out: tuple[str, ...] = ()
+    """Measured variants that are not ranked although their numbers are valid, and why."""
 
     @property
     def firm(self) -> bool:
@@ -106,10 +115,11 @@ def advise(variants: Sequence[VariantFacts], *, accuracy_wanted: float | None = 
     usable = [candidate for candidate in measured if candidate.usable]
     chosen = accurate_enough(usable, accuracy_wanted)
     reservations = _reservations(variants, usable, chosen, accuracy_wanted)
+    left_out = tuple(f"{one.name}: {one.unknown_here}" for one in measured if one.unknown_here)
     if not chosen:
-        return Advice(reservations, ())
+        return Advice(reservations, (), left_out)
     rankings = (_by_cost(chosen), _by_throughput(chosen), _by_balance(chosen))
-    return Advice(reservations, rankings)
+    return Advice(reservations, rankings, left_out)
 
 
 def accurate_enough(usable: Sequence[Candidate], wanted: float | None) -> list[Candidate]:
@@ -149,6 +159,8 @@ def _why_none(variants: Sequence[VariantFacts]) -> str:
         return "no variant was measured"
     if not any(facts.validity.valid for facts in variants):
         return "no variant's numbers are valid"
+    if any(one.unknown_here for facts in variants if (one := candidate_of(facts)) is not None):
+        return "no variant that may be ranked is known on this CPU"
     return f"no valid variant answered {LEAST_AVAILABILITY_PERCENT:g} % of its requests"
 
 
@@ -196,9 +208,10 @@ def _doubts(
     first: Candidate, others: Sequence[Candidate], figure: Callable[[Candidate], Spread] | None
 ) -> tuple[str, ...]:
     """Return what stays open: repeats that overlap, no repeats at all, accuracies that do not differ for sure."""
+    loss = first.facts.accuracy_loss
+    doubts = [f"its runtime is {loss.remark}"] if loss is not None and loss.remark else []
     if not others:
-        return ()
-    doubts = []
+        return tuple(doubts)
     if figure is not None:
         mine, its = figure(first), figure(others[0])
         if mine.repeats == 1 or its.repeats == 1:

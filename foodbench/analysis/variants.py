@@ -6,10 +6,12 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from foodbench.analysis.exports import AccuracyLoss, accuracy_loss
 from foodbench.records.bundles import ServingBundle
-from foodbench.records.experiments import Variant
+from foodbench.records.experiments import LARGEST_ACCURACY_LOSS, Variant
 from foodbench.records.loads import LoadResult
 from foodbench.records.models import ModelArtifact
+from foodbench.records.provenance import Provenance
 from foodbench.records.runs import CellResult, Validity
 from foodbench.records.traces import ResourceSummary
 
@@ -57,6 +59,10 @@ class VariantFacts:
     """Its repeats, in their order; empty where it was not reached."""
     model: ModelArtifact | None
     bundle: ServingBundle | None
+    host: Provenance | None = None
+    """The machine it was measured on."""
+    largest_accuracy_loss: float = LARGEST_ACCURACY_LOSS
+    """What its runtime may lose, as a fraction."""
 
     @property
     def name(self) -> str:
@@ -94,6 +100,11 @@ class VariantFacts:
         return None
 
     @property
+    def accuracy_loss(self) -> AccuracyLoss | None:
+        """What its runtime lost against the Keras model; None where no record knows."""
+        return None if self.bundle is None else accuracy_loss(self.bundle.fidelity, self.largest_accuracy_loss)
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """What must be said wherever this variant's accuracy is shown."""
         return ("model not recorded",) if self.model is None else self.model.marks
@@ -116,10 +127,21 @@ def join_variants(
     cells: Sequence[CellResult],
     models: Sequence[ModelArtifact],
     bundles: Sequence[ServingBundle],
+    *,
+    host: Provenance | None = None,
+    largest_accuracy_loss: float = LARGEST_ACCURACY_LOSS,
 ) -> tuple[VariantFacts, ...]:
     """Gather the cells by variant, in the order of ``variants``.
 
     A cell of a variant that is not among ``variants`` gets a place of its own at the end.
+
+    Args:
+        variants: Those of the experiment.
+        cells: What was measured of them.
+        models: The models they serve.
+        bundles: The bundles they serve.
+        host: The machine the cells were measured on.
+        largest_accuracy_loss: What a runtime may lose against its Keras model, as a fraction.
     """
     model_of = {model.digest: model for model in models}
     bundle_of = {bundle.digest: bundle for bundle in bundles}
@@ -131,7 +153,8 @@ def join_variants(
         own = tuple(sorted((cell for cell in cells if cell.variant.name == name), key=lambda cell: cell.repeat))
         model = next((model_of[cell.model_digest] for cell in own if cell.model_digest in model_of), None)
         bundle = next((bundle_of[cell.bundle_digest] for cell in own if cell.bundle_digest in bundle_of), None)
-        facts.append(VariantFacts(variant, own, model or _model_named(models, variant.model), bundle))
+        model = model or _model_named(models, variant.model)
+        facts.append(VariantFacts(variant, own, model, bundle, host, largest_accuracy_loss))
     return tuple(facts)
 
 

@@ -89,6 +89,10 @@ def _verdict(facts: VariantFacts, candidates: Sequence[Candidate], advice: Advic
     if own.availability_percent < LEAST_AVAILABILITY_PERCENT:
         told = next((text for measured in facts.measured if (text := explain(measured.cell))), "no cause recorded")
         cons.insert(0, f"only {own.availability_percent:.2f} % of its requests were answered: {told}")
+    if facts.accuracy_loss is not None and facts.accuracy_loss.remark:
+        cons.append(facts.accuracy_loss.remark)
+    if own.unknown_here:
+        cons.append(own.unknown_here)
     if not facts.validity.valid:
         cons.append(f"its numbers are not valid: {facts.validity.cause}")
     return Verdict(facts.name, tuple(pros), tuple(cons), _best_use(own, others, advice))
@@ -115,6 +119,8 @@ def _best_use(own: Candidate, others: Sequence[Candidate], advice: Advice) -> st
         return "None under this load"
     if not own.facts.validity.valid:
         return "Cannot be said: its numbers are not valid"
+    if own.unknown_here:
+        return "Cannot be said: it was not measured on this CPU"
     first_by = [found.priority for found in advice.recommendations if found.variant == own.name]
     if first_by and others:
         return f"Where the priority is {_and([PRIORITIES[priority] for priority in first_by])}"

@@ -65,8 +65,10 @@ def package(
     """
     from foodbench.cli.console import output, print_json, showing_progress
     from foodbench.cli.context import current_models, open_experiment, open_store, parse_runtime
-    from foodbench.cli.tables import bundles_table, images_table
+    from foodbench.cli.tables import images_table
     from foodbench.pipeline import ensure_bundles
+    from foodbench.report.exports import export_summary
+    from foodbench.report.terminal import render_summary
 
     if not image and (given := [name for name, value in _of_images(base, engine, push) if value is not None]):
         raise InputError(f"{given[0]} is of images", "Add --image")
@@ -86,7 +88,8 @@ def package(
     if as_json:
         print_json([record.model_dump(mode="json") for record in (images if image else bundles)])
         return
-    output().print(bundles_table(bundles))
+    exports = export_summary(bundles, artifacts, resolved.packaging.largest_accuracy_loss)
+    output().print(render_summary(exports, width=output().width))
     if image:
         output().print(images_table(images))
 

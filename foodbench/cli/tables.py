@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from foodbench.quantities import format_bytes
-from foodbench.records.bundles import ServingBundle
 from foodbench.records.datasets import DatasetRecord
 from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.experiments import Experiment
@@ -19,7 +18,6 @@ from foodbench.records.models import ModelArtifact
 from foodbench.records.runs import CellResult
 
 __all__ = [
-    "bundles_table",
     "dataset_tables",
     "deployments_table",
     "figures_table",
@@ -57,34 +55,6 @@ def models_table(artifacts: Iterable[ModelArtifact]) -> Table:
             format_bytes(artifact.keras_file_bytes),
             f"{artifact.training_duration_s:.0f} s",
             ", ".join(artifact.marks),
-        )
-    return table
-
-
-def bundles_table(bundles: Iterable[ServingBundle]) -> Table:
-    """Return one row a bundle."""
-    table = _table(
-        "Bundles",
-        "Model",
-        "Runtime",
-        "Computes in",
-        "Accuracy (95 % interval)",
-        "Same class as Keras",
-        "Largest difference",
-        "One image",
-        "Disk",
-    )
-    for bundle in bundles:
-        fidelity = bundle.fidelity
-        table.add_row(
-            bundle.model_name,
-            bundle.runtime,
-            bundle.precision or "-",
-            f"{fidelity.accuracy:.3f} ({fidelity.accuracy_low:.3f}-{fidelity.accuracy_high:.3f})",
-            f"{100 * fidelity.agreement:.2f} % of {fidelity.images}",
-            f"{fidelity.largest_probability_difference:.1e}",
-            f"{bundle.latency_ms:.1f} ms",
-            format_bytes(bundle.disk_bytes),
         )
     return table
 

@@ -21,14 +21,17 @@ def compare(
         answers: (n, classes), the packaged model's on the same images.
         labels: (n,), class ids.
     """
-    predicted = answers.argmax(axis=1)
-    correct = int((predicted == labels).sum())
+    predicted, expected = answers.argmax(axis=1), reference.argmax(axis=1)
+    right, keras_right = predicted == labels, expected == labels
+    correct = int(right.sum())
     low, high = wilson_interval(correct, len(labels))
     return Fidelity(
         images=len(labels),
-        agreement=float((predicted == reference.argmax(axis=1)).mean()),
+        agreement=float((predicted == expected).mean()),
         largest_probability_difference=float(np.abs(answers - reference).max()),
         accuracy=correct / len(labels),
         accuracy_low=low,
         accuracy_high=high,
+        gained=int((right & ~keras_right).sum()),
+        lost=int((~right & keras_right).sum()),
     )

@@ -14,25 +14,21 @@ from foodbench.errors import InputError, MachineError, RunFailed
 from foodbench.imaging import Scaling, scale
 from foodbench.packaging.calibration import CALIBRATION_IMAGES, choose_images
 from foodbench.packaging.fidelity import compare
-from foodbench.packaging.latency import measure_latency_ms
+from foodbench.packaging.measurement import measure_bundle
 from foodbench.packaging.photograph import write_test_image
 from foodbench.progress import Progress
-from foodbench.provenance import read_provenance, usable_cores
+from foodbench.provenance import read_provenance
 from foodbench.records.base import digest_of
-from foodbench.records.bundles import Fidelity, ServingBundle
+from foodbench.records.bundles import ServingBundle
 from foodbench.records.models import ModelArtifact
 from foodbench.records.names import Runtime
-from foodbench.serving.bundle import BundleError, BundleManifest, sha256_of, write_manifest
-from foodbench.serving.runtimes import Runtime as ServedRuntime
-from foodbench.serving.runtimes import RuntimeUnavailable, create_runtime
+from foodbench.serving.bundle import BundleManifest, sha256_of, write_manifest
 from foodbench.store import Store
 
 __all__ = ["bundle_digest", "package"]
 
-PACKAGING_VERSION = 1
+PACKAGING_VERSION = 2
 """Part of every digest. Raised when the same model begins to give another bundle."""
-
-IMAGES_AT_ONCE = 32
 
 
 def package(
@@ -41,7 +37,7 @@ def package(
     """Package a model for a runtime and store the bundle, or return it at once where the store has it.
 
     Its answers on the evaluation split are compared with the Keras model's, computed by the very
-    code that will serve it.
+    code that will serve it, in processes that hold nothing else; those also give its costs.
 
     Args:
         artifact: A stored model.
@@ -112,20 +108,23 @@ def _package_into(
         marks=artifact.marks,
     )
     write_manifest(directory, manifest)
-    served = _served(manifest, directory)
-    fidelity = _measure_fidelity(model, served, manifest, dataset, progress)
+    pixels, labels = load_arrays(dataset, "evaluation", manifest.input_size_px)
+    reference = _keras_answers(model, pixels, manifest, progress)
+    progress.say(f"Measuring {artifact.spec.name} for {runtime} in processes of its own")
+    measured = measure_bundle(directory, pixels)
     return ServingBundle(
         digest=digest,
         model_digest=artifact.digest,
         model_name=artifact.spec.name,
         runtime=runtime,
-        precision=served.description.precision,
+        precision=measured.precision,
         weights_file=weights.name,
         weights_sha256=manifest.weights_sha256,
         weights_bytes=weights.stat().st_size,
         disk_bytes=sum(path.stat().st_size for path in directory.iterdir()),
-        fidelity=fidelity,
-        latency_ms=measure_latency_ms(directory),
+        fidelity=compare(reference, measured.answers, labels),
+        latency_ms=measured.latency_ms,
+        cost=measured.cost,
         provenance=read_provenance(),
     )
 
@@ -136,36 +135,13 @@ def _calibration(artifact: ModelArtifact, dataset: Dataset) -> Iterator[npt.NDAr
         yield scale(image[None], _scaling(artifact))
 
 
-def _served(manifest: BundleManifest, directory: Path) -> ServedRuntime:
-    from foodbench.keras_door import quietly
-
-    try:
-        with quietly():
-            return create_runtime(manifest, directory, usable_cores())
-    except RuntimeUnavailable as error:
-        raise MachineError(str(error).rstrip(".")) from error
-    except BundleError as error:
-        raise RunFailed(f"the packaged model cannot be served: {str(error).rstrip('.')}") from error
-
-
-def _measure_fidelity(
-    model: object, served: ServedRuntime, manifest: BundleManifest, dataset: Dataset, progress: Progress
-) -> Fidelity:
+def _keras_answers(
+    model: object, pixels: npt.NDArray[np.uint8], manifest: BundleManifest, progress: Progress
+) -> npt.NDArray[np.float32]:
     from foodbench.keras_door import outputs
 
-    pixels, labels = load_arrays(dataset, "evaluation", manifest.input_size_px)
-    description = f"Comparing {manifest.model_name} for {manifest.runtime} with Keras"
-    reference = outputs(
-        model,
-        pixels,
-        manifest.scaling,
-        heard=lambda done: progress.step(description, done, 2 * len(pixels)),
-    )
-    answers = []
-    for start in range(0, len(pixels), IMAGES_AT_ONCE):
-        answers.append(served.predict(pixels[start : start + IMAGES_AT_ONCE]))
-        progress.step(description, len(pixels) + min(start + IMAGES_AT_ONCE, len(pixels)), 2 * len(pixels))
-    return compare(reference, np.concatenate(answers), labels)
+    description = f"Answers of {manifest.model_name} in Keras"
+    return outputs(model, pixels, manifest.scaling, heard=lambda done: progress.step(description, done, len(pixels)))
 
 
 def _scaling(artifact: ModelArtifact) -> Scaling:

@@ -8,7 +8,7 @@ from foodbench.records.base import Record
 from foodbench.records.experiments import Runtime
 from foodbench.records.provenance import Provenance
 
-__all__ = ["Fidelity", "ServingBundle"]
+__all__ = ["Fidelity", "RuntimeCost", "ServingBundle"]
 
 
 class Fidelity(Record):
@@ -22,6 +22,27 @@ class Fidelity(Record):
     """Of the packaged model on the same images."""
     accuracy_low: float = Field(ge=0, le=1)
     accuracy_high: float = Field(ge=0, le=1)
+    gained: int | None = Field(default=None, ge=0)
+    """Images that only the packaged model has right; None in older records, as in the next."""
+    lost: int | None = Field(default=None, ge=0)
+    """Images that only the Keras model has right."""
+
+
+class RuntimeCost(Record):
+    """What a bundle takes to load and to answer, in a fresh process that does nothing else."""
+
+    import_ms: float
+    """To import the runtime's library."""
+    load_ms: float
+    """From the weights on disk (in the page cache) to the first answer, the library being imported."""
+    memory_imported_bytes: int
+    """Resident, once the runtime's library and what decodes images are imported."""
+    memory_loaded_bytes: int
+    """Resident, once the model is loaded and warmed up: all that a process of this runtime takes."""
+    threads: int
+    """Threads of ``latency_threads_ms``: the CPU cores that could be used."""
+    latency_threads_ms: float
+    """Median of one image's inference in ``threads`` threads, without decoding."""
 
 
 class ServingBundle(Record):
@@ -42,4 +63,6 @@ class ServingBundle(Record):
     fidelity: Fidelity
     latency_ms: float
     """Median of one image's inference in one thread, without decoding."""
+    cost: RuntimeCost | None = None
+    """None in older records."""
     provenance: Provenance

@@ -10,6 +10,7 @@ from foodbench.records.base import Record
 from foodbench.records.names import Runtime
 
 __all__ = [
+    "LARGEST_ACCURACY_LOSS",
     "Augmentation",
     "Autoscaling",
     "DataSpec",
@@ -19,12 +20,16 @@ __all__ = [
     "LoadProfile",
     "Mode",
     "ModelSpec",
+    "Packaging",
     "Recipe",
     "Resources",
     "Runtime",
     "SyntheticData",
     "Variant",
 ]
+
+LARGEST_ACCURACY_LOSS = 0.015
+"""What a runtime may lose against the Keras model unless an experiment says otherwise: 1.5 points."""
 
 Mode = Literal["single", "lb", "hpa"]
 """One replica; a fixed number behind a load balancer; as many as the HPA algorithm asks for."""
@@ -139,6 +144,13 @@ class Variant(Record):
         return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
 
 
+class Packaging(Record):
+    """What a packaged model must hold to."""
+
+    largest_accuracy_loss: float = Field(default=LARGEST_ACCURACY_LOSS, ge=0, le=1)
+    """A runtime that loses more against its Keras model, as a fraction, is flagged wherever it is shown."""
+
+
 class LoadProfile(Record):
     """A closed loop: each user sends a request, waits for the answer, and sends the next."""
 
@@ -162,6 +174,7 @@ class Experiment(Record):
     load: LoadProfile
     hpa_load: LoadProfile
     """The load for variants in mode hpa, which need longer to show what they do."""
+    packaging: Packaging = Packaging()
     repeats: int = Field(default=1, ge=1, le=100)
     generator_reserve_cores: float = Field(default=0.5, ge=0)
     """Cores kept for the load generator and the load balancer when replicas are sized."""

@@ -14,6 +14,7 @@ from foodbench.analysis.verdicts import verdicts
 from foodbench.errors import MachineError
 from foodbench.records.runs import CellResult
 from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS, REPLICA_COLUMNS
+from foodbench.report.exports import export_rows, export_summary
 from foodbench.report.files import advice_markdown, summary_csv, summary_markdown
 from foodbench.report.folder import RunFolder, read_run_folder
 from foodbench.report.page import Picture, render_page
@@ -56,14 +57,19 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
     summary = summarise(folder.variants, title)
     advice = advise(folder.variants, accuracy_wanted=accuracy_wanted)
     told = verdicts(folder.variants, advice)
+    largest_loss = folder.run.experiment.packaging.largest_accuracy_loss
+    exports = export_summary(folder.bundles, folder.models, largest_loss)
     final = directory / "report"
     try:
         with Store(directory).fresh_directory(final) as temporary:
             pictures = tuple(_pictures(folder, temporary / "plots"))
             (temporary / "summary.csv").write_text(summary_csv(summary_rows(folder.variants)), encoding="utf-8")
-            markdown = summary_markdown(summary) + "\n" + advice_markdown(advice, told)
+            rows = export_rows(folder.bundles, folder.models, largest_loss)
+            (temporary / "exports.csv").write_text(summary_csv(rows), encoding="utf-8")
+            tables = (summary_markdown(summary), advice_markdown(advice, told), summary_markdown(exports, level=2))
+            markdown = "\n".join(tables)
             (temporary / "summary.md").write_text(markdown, encoding="utf-8")
-            page = render_page(folder, summary, advice, told, pictures)
+            page = render_page(folder, summary, exports, advice, told, pictures)
             (temporary / "report.html").write_text(page, encoding="utf-8")
     except OSError as error:
         raise MachineError(

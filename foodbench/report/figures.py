@@ -83,6 +83,16 @@ def _accuracy_interval(facts: VariantFacts) -> str | None:
     return None if accuracy is None else f"{accuracy.low:.4f} to {accuracy.high:.4f}"
 
 
+def _accuracy_change(facts: VariantFacts) -> float | None:
+    return None if facts.accuracy_loss is None else 100 * facts.accuracy_loss.change.value
+
+
+def _loses_too_much(facts: VariantFacts) -> str | None:
+    if facts.accuracy_loss is None:
+        return None
+    return "YES" if facts.accuracy_loss.too_large else "no"
+
+
 def _throttled_percent(measured: Measured) -> float | None:
     fraction = measured.resources.throttled_fraction
     return None if fraction is None else 100 * fraction
@@ -172,6 +182,8 @@ ACCURACY = (
         4,
         _of_model(lambda model: model.evaluation.accuracy),
     ),
+    Fact("accuracy_change_points", "Change against the Keras model (points)", 2, _accuracy_change),
+    Fact("accuracy_loss_too_large", "Loses more than it may", 0, _loses_too_much),
     Fact(
         "agreement_with_keras_percent",
         "Same answer as the Keras model (%)",

@@ -34,9 +34,12 @@ def _plain(value: Value) -> str:
     return f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
-def summary_markdown(summary: Summary) -> str:
-    """Return the summary as Markdown, a table for each section."""
-    parts = [f"# {_escaped(summary.title)}", *(_section(section, summary.variants) for section in summary.sections)]
+def summary_markdown(summary: Summary, level: int = 1) -> str:
+    """Return the summary as Markdown, a table for each section, under a heading of ``level``."""
+    parts = [
+        f"{'#' * level} {_escaped(summary.title)}",
+        *(_section(section, summary.variants) for section in summary.sections),
+    ]
     if summary.remarks:
         parts.append("\n".join(f"- {_escaped(remark)}" for remark in summary.remarks))
     return "\n\n".join(parts) + "\n"
@@ -76,6 +79,7 @@ def advice_markdown(advice: Advice, verdicts: Sequence[Verdict]) -> str:
     for found in advice.recommendations:
         doubts = "".join(f" But {doubt}." for doubt in found.doubts)
         lines.append(f"- {found.priority}: **{_escaped(found.variant)}**, {_escaped(found.reason + '.' + doubts)}")
+    lines += [f"- not ranked: {_escaped(text)}" for text in advice.left_out]
     lines += ["", "## Pros, cons and best use"]
     for verdict in verdicts:
         lines += ["", f"### {_escaped(verdict.variant)}", ""]

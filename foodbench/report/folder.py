@@ -49,7 +49,14 @@ def read_run_folder(directory: Path) -> RunFolder:
             raise StoreError(f"{directory} has a cell named {cell.cell!r}", "A cell's name is that of its folder")
     models = _sorted_as([spec.name for spec in run.experiment.models], _read_all(directory / "models", ModelArtifact))
     bundles = _read_all(directory / "bundles", ServingBundle)
-    variants = join_variants(run.experiment.variants, cells, models, bundles)
+    variants = join_variants(
+        run.experiment.variants,
+        cells,
+        models,
+        bundles,
+        host=run.provenance,
+        largest_accuracy_loss=run.experiment.packaging.largest_accuracy_loss,
+    )
     in_order = tuple(cell for facts in variants for cell in facts.cells)
     return RunFolder(directory, run, in_order, models, bundles, variants)
 

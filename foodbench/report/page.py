@@ -49,13 +49,19 @@ def marks_with_models(variants: Sequence[VariantFacts]) -> list[str]:
 
 
 def render_page(
-    folder: RunFolder, summary: Summary, advice: Advice, verdicts: Sequence[Verdict], pictures: Sequence[Picture]
+    folder: RunFolder,
+    summary: Summary,
+    exports: Summary,
+    advice: Advice,
+    verdicts: Sequence[Verdict],
+    pictures: Sequence[Picture],
 ) -> str:
     """Return the page.
 
     Args:
         folder: The run.
         summary: Its summary table.
+        exports: The table of its bundles.
         advice: What the numbers say about which variant to deploy.
         verdicts: Pros, cons and best use of each variant.
         pictures: Every picture of the report.
@@ -72,6 +78,7 @@ def render_page(
         marks=marks_with_models(folder.variants),
         models=[(model, poor_classes(model)) for model in folder.models],
         summary=summary,
+        exports=exports,
         advice=advice,
         verdicts=verdicts,
         pictures=pictures,

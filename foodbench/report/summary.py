@@ -136,6 +136,8 @@ def _remarks(variants: Sequence[VariantFacts]) -> Iterable[str]:
     for facts in variants:
         if not facts.validity.valid:
             yield f"{facts.name} is not valid: {facts.validity.cause}. Fix: {facts.validity.fix}."
+        if facts.accuracy_loss is not None and facts.accuracy_loss.remark:
+            yield f"{facts.name}: its runtime is {facts.accuracy_loss.remark}."
         if explained := _explained(facts):
             yield f"{facts.name}: {explained}."
 

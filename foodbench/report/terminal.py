@@ -9,7 +9,7 @@ from rich.text import Text
 
 from foodbench.analysis.advice import Advice
 from foodbench.report.names import wrapped
-from foodbench.report.summary import Row, Shown, Summary
+from foodbench.report.summary import Shown, Summary
 
 __all__ = ["render_advice", "render_summary"]
 
@@ -18,6 +18,9 @@ VARIANT_WIDTH = 16
 """Narrowest column that holds an interval, "0.8250 to 0.8499", on one line."""
 
 SPACING = 1
+
+FLAGS = {"NO", "YES"}
+"""What cells say in capitals where something is wrong with a variant."""
 
 
 def render_summary(summary: Summary, *, width: int = 80) -> Group:
@@ -50,13 +53,13 @@ def _table(summary: Summary, shown: slice) -> Table:
     for section in summary.sections:
         for row in section.rows:
             if any(cell.text != "–" for cell in row.cells):
-                table.add_row(Text(row.label), *(_cell(row, cell) for cell in row.cells[shown]))
+                table.add_row(Text(row.label), *(_cell(cell) for cell in row.cells[shown]))
         table.add_section()
     return table
 
 
-def _cell(row: Row, cell: Shown) -> Text:
-    text = Text(cell.text, style="bold red" if row.label == "Numbers valid" and cell.text == "NO" else "")
+def _cell(cell: Shown) -> Text:
+    text = Text(cell.text, style="bold red" if cell.text in FLAGS else "")
     if cell.range:
         text.append(f"\n{cell.range}", style="dim")
     return text
@@ -76,4 +79,5 @@ def render_advice(advice: Advice) -> Group:
         line.append(f"{found.variant} ({found.reason})")
         lines.append(line)
         lines += [Text(f"    but {doubt}", style="dim") for doubt in found.doubts]
+    lines += [Text(f"not ranked: {text}", style="yellow") for text in advice.left_out]
     return Group(*lines)

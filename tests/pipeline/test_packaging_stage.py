@@ -47,6 +47,17 @@ def packaged(made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime) -> tu
     return store.bundle_directory(bundle.digest), bundle
 
 
+def check_cost(bundle: ServingBundle) -> None:
+    cost = bundle.cost
+    assert cost is not None
+    assert bundle.latency_ms > 0
+    assert cost.latency_threads_ms > 0
+    assert cost.load_ms > bundle.latency_ms  # it ends with a prediction
+    assert cost.threads == bundle.provenance.cpu_cores
+    # A Python process with numpy and Pillow has at least 20 MiB, and the model comes on top of its library.
+    assert 20 * 2**20 < cost.memory_imported_bytes < cost.memory_loaded_bytes < 4 * 2**30
+
+
 @pytest.mark.parametrize("runtime", get_args(Runtime))
 def test_a_bundle_is_whole_and_served_with_the_fidelity_it_states(
     made: tuple[Store, Dataset, ModelArtifact], runtime: Runtime
@@ -59,7 +70,7 @@ def test_a_bundle_is_whole_and_served_with_the_fidelity_it_states(
     first = made[1].files["evaluation"][0].path
     assert (directory / manifest.test_image_file).read_bytes() == first.read_bytes()
     assert bundle.disk_bytes == sum(path.stat().st_size for path in directory.iterdir() if path.name != "bundle.json")
-    assert bundle.latency_ms > 0
+    check_cost(bundle)
     pixels, labels = load_arrays(made[1], "evaluation", 32)
     answers = create_runtime(manifest, directory, 1).predict(pixels)
     assert bundle.fidelity.images == len(labels)

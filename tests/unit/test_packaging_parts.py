@@ -51,6 +51,7 @@ def test_fidelity_tells_agreement_from_accuracy() -> None:
     assert found.accuracy == 0.75
     assert found.largest_probability_difference == pytest.approx(0.2)
     assert found.accuracy_low < 0.75 < found.accuracy_high
+    assert (found.gained, found.lost) == (1, 0)
 
 
 def test_the_test_image_is_a_photograph_byte_for_byte(tmp_path: Path) -> None:

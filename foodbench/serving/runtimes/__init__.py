@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from foodbench.serving.bundle import BundleManifest
 from foodbench.serving.runtimes.protocol import Runtime, RuntimeDescription, RuntimeUnavailable
 
-__all__ = ["RUNTIME_NAMES", "Runtime", "RuntimeDescription", "RuntimeUnavailable", "create_runtime"]
+__all__ = ["RUNTIME_NAMES", "Runtime", "RuntimeDescription", "RuntimeUnavailable", "create_runtime", "import_library"]
 
 _MODULES = {
     "keras": "keras",
@@ -22,7 +23,24 @@ _MODULES = {
     "onnx": "onnx",
 }
 
+_LIBRARIES = {
+    "keras": ("keras", "tensorflow"),
+    "litert": ("ai_edge_litert.interpreter",),
+    "onnx": ("onnxruntime",),
+    "openvino": ("openvino",),
+}
+
 RUNTIME_NAMES = tuple(_MODULES)
+
+
+def import_library(runtime: str) -> None:
+    """Import what ``create_runtime`` would, so that the time and memory of a model can be told from its library's.
+
+    A library that is not installed is left for ``create_runtime`` to report.
+    """
+    for name in _LIBRARIES[_MODULES[runtime]]:
+        with contextlib.suppress(ImportError):
+            import_module(name)
 
 
 def create_runtime(manifest: BundleManifest, directory: Path, threads: int, workers: int = 1) -> Runtime:
