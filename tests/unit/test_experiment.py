@@ -151,3 +151,12 @@ def test_mode_hpa_starts_at_its_minimum() -> None:
 def test_the_defaults_of_a_mode_are_the_reports() -> None:
     variant = make_variant("a", "litert", "hpa", RESOURCES)
     assert variant.autoscaling == Autoscaling(min_replicas=1, max_replicas=5, target_cpu_percent=40)
+
+
+def test_what_a_runtime_may_lose_is_the_experiments_choice(tmp_path: Path) -> None:
+    assert read(tmp_path, SMALL).packaging.largest_accuracy_loss == 0.015
+    stricter = SMALL + "[package]\nlargest_accuracy_loss = 0.005\n"
+    assert read(tmp_path, stricter).packaging.largest_accuracy_loss == 0.005
+    assert "package.largest_accuracy_loss: received 1.5" in problem(
+        tmp_path, SMALL + "[package]\nlargest_accuracy_loss = 1.5\n"
+    )
