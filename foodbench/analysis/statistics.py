@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import NormalDist
 
-__all__ = ["percentile", "samples_needed", "wilson_interval"]
+__all__ = ["binomial_tail", "percentile", "samples_needed", "wilson_interval"]
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -46,6 +46,44 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     low = 0.0 if correct == 0 else max(0.0, centre - half_width)
     high = 1.0 if correct == total else min(1.0, centre + half_width)
     return low, high
+
+
+def binomial_tail(successes: int, trials: int, chance: float) -> float:
+    """Return the probability of at least this many successes in independent trials.
+
+    Args:
+        successes: 0 or more.
+        trials: How many there are.
+        chance: Of success in each, from 0 to 1.
+
+    Raises:
+        ValueError: The numbers make no sense.
+
+    Example:
+        >>> binomial_tail(2, 2, 0.5)
+        0.25
+    """
+    if successes < 0 or trials < 0 or not 0 <= chance <= 1:
+        raise ValueError(f"no such trials. Received: successes={successes}, trials={trials}, chance={chance}")
+    if successes == 0:
+        return 1.0
+    if successes > trials or chance == 0:
+        return 0.0
+    if chance == 1:
+        return 1.0
+    if successes <= trials * chance:
+        # The longer tail is left to the shorter one, whose terms fall from the first on.
+        return 1.0 - binomial_tail(trials - successes + 1, trials, 1 - chance)
+    odds = chance / (1 - chance)
+    logarithm = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(trials - successes + 1)
+    term = math.exp(logarithm + successes * math.log(chance) + (trials - successes) * math.log1p(-chance))
+    total = 0.0
+    for number in range(successes, trials + 1):
+        total += term
+        term *= odds * (trials - number) / (number + 1)
+        if term < total * 1e-16:
+            break
+    return min(1.0, total)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -15,7 +15,7 @@ from foodbench.records.loads import LoadResult
 from foodbench.records.runs import Validity
 from foodbench.records.traces import ResourceSummary
 
-__all__ = ["FEWEST_TRANSACTIONS", "judge"]
+__all__ = ["FEWEST_TRANSACTIONS", "GENERATOR_SATURATED_CORES", "judge"]
 
 FEWEST_TRANSACTIONS = samples_needed(90.0)
 """Below this not even p90 is known, and the rate only to about 12 % (one over the root of 64)."""

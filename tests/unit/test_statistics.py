@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import itertools
 import math
 from statistics import NormalDist
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foodbench.analysis import statistics
-from foodbench.analysis.statistics import percentile, samples_needed, wilson_interval
+from foodbench.analysis.statistics import binomial_tail, percentile, samples_needed, wilson_interval
 
 counts = st.integers(0, 5_000).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
 confidences = st.floats(0.5, 0.999)
@@ -137,3 +138,40 @@ def test_samples_needed_is_the_smallest_number_that_is_enough(percent: float, co
 def test_samples_needed_refuses_what_makes_no_sense(percent: float, confidence: float) -> None:
     with pytest.raises(ValueError, match="Received"):
         samples_needed(percent, confidence)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(0, 1))
+def test_a_binomial_tail_is_the_sum_of_its_terms(successes: int, trials: int, chance: float) -> None:
+    terms = [
+        math.comb(trials, number) * chance**number * (1 - chance) ** (trials - number)
+        for number in range(successes, trials + 1)
+    ]
+    assert binomial_tail(successes, trials, chance) == pytest.approx(math.fsum(terms), rel=1e-6, abs=1e-12)
+
+
+@given(st.integers(1, 10**6), st.floats(0.001, 0.999))
+def test_a_binomial_tail_of_many_trials_is_a_probability_that_falls(trials: int, chance: float) -> None:
+    middle = int(trials * chance)
+    tails = [
+        binomial_tail(successes, trials, chance) for successes in sorted({0, middle, middle + 1, trials, trials + 1})
+    ]
+    assert tails[0] == 1.0
+    assert tails[-1] == 0.0
+    assert all(0 <= later <= earlier + 1e-9 for earlier, later in itertools.pairwise(tails))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_trials_of_unequal_chances_exceed_their_mean_no_more_than_equal_ones(chances: list[float]) -> None:
+    """Hoeffding (1956), which the rule for skewed connections rests on."""
+    exact = [1.0]
+    for chance in chances:
+        exact = [a * (1 - chance) + b * chance for a, b in zip([*exact, 0.0], [0.0, *exact], strict=True)]
+    mean = math.fsum(chances) / len(chances)
+    for successes in range(math.ceil(len(chances) * mean + 1), len(chances) + 1):
+        assert math.fsum(exact[successes:]) <= binomial_tail(successes, len(chances), mean) * (1 + 1e-6) + 1e-12
+
+
+@pytest.mark.parametrize("trials", [(-1, 2, 0.5), (1, -2, 0.5), (1, 2, 1.5), (1, 2, math.nan)])
+def test_trials_that_cannot_be_are_refused(trials: tuple[int, int, float]) -> None:
+    with pytest.raises(ValueError, match="Received"):
+        binomial_tail(*trials)
