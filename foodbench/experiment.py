@@ -106,20 +106,21 @@ class _File(_Table):
     generator_reserve: Cores = 0.5
 
 
-def read_experiment(path: Path, *, data_path: str | None = None) -> Experiment:
+def read_experiment(path: Path, *, data_path: str | None = None, seed: int | None = None) -> Experiment:
     """Read an experiment file.
 
     Args:
         path: The file.
         data_path: Takes the place of the file's ``data.path``, so that a file need not name a
             folder of one machine.
+        seed: Takes the place of every recipe's.
 
     Raises:
         InputError: It cannot be read, or something in it is not right; names the key, the value
             received and what would be right.
     """
     content = _read_toml(path)
-    _spread_recipe(content)
+    _spread_recipe(content, seed)
     try:
         file = _File.model_validate(content)
         return _resolve(file, data_path)
@@ -186,8 +187,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path.name} is not TOML: {error}") from error
 
 
-def _spread_recipe(content: dict[str, Any]) -> None:
-    """Let the file's own [recipe] be the default of every model's, and "none" stand for no augmentation."""
+def _spread_recipe(content: dict[str, Any], seed: int | None) -> None:
+    """Let the file's own [recipe] be the default of every model's, and "none" stand for no augmentation.
+
+    A seed given here is every recipe's.
+    """
     shared = content.pop("recipe", {})
     models = content.get("models")
     for model in models if isinstance(models, list) else []:
@@ -196,6 +200,8 @@ def _spread_recipe(content: dict[str, Any]) -> None:
         recipe = {**shared, **model.get("recipe", {})}
         if recipe.get("augmentation") == "none":
             recipe["augmentation"] = None
+        if seed is not None:
+            recipe["seed"] = seed
         model["recipe"] = recipe
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from datetime import UTC, datetime
@@ -57,6 +58,23 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def forget_peak_memory() -> None:
+    """Let ``peak_memory_bytes`` begin anew, where the system can (Linux)."""
+    with contextlib.suppress(OSError):
+        # proc_pid_clear_refs(5): 5 resets the peak resident set size.
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_memory_bytes() -> int | None:
+    """Return the largest resident set this process has had; None where that cannot be read (Linux only)."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    sizes = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(sizes[0]) * 1024 if sizes else None
 
 
 def _cpu() -> tuple[str, tuple[str, ...]]:

@@ -1,6 +1,8 @@
 """The only reader and writer of results/.
 
     _models/<digest>/        model.json beside model.keras
+    _models/.<digest>.unfinished/   what its training has reached, while it runs or after it was killed
+    _arrays/<digest>/        a data set's images, decoded and resized
     _bundles/<digest>/       bundle.json beside the weights
     _images/<digest>/        image.json beside the bill of materials and the Containerfile
     _wheels/<digest>/        packages downloaded for images
@@ -16,6 +18,7 @@ not at all. A folder counts as done only once its record is there.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -26,7 +29,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from foodbench.errors import MachineError, StoreError
+from foodbench.errors import MachineError, RunFailed, StoreError
 from foodbench.records.base import Record
 from foodbench.records.bundles import ServingBundle
 from foodbench.records.deployments import Deployment, DeploymentEvent, DeploymentState, ScalingDecision
@@ -164,6 +167,10 @@ class Store:
         """Return the folder for a data set that foodbench draws or unpacks."""
         return self.root / "_data" / digest
 
+    def arrays_directory(self, digest: str) -> Path:
+        """Return the folder for a data set's decoded images."""
+        return self.root / "_arrays" / digest
+
     def model_directory(self, digest: str) -> Path:
         """Return the folder of a model."""
         return self.root / "_models" / digest
@@ -223,6 +230,42 @@ class Store:
             temporary.replace(final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def unfinished_directory(self, final: Path) -> Iterator[Path]:
+        """Give a folder, for this process alone, in which work on ``final`` keeps what it has reached.
+
+        It is removed if the block ends well or its work has failed. Where the process is killed, or the
+        machine lacks something, the next one finds it again, in that case without its arrays (*.npy),
+        which are large and can be computed again.
+
+        Raises:
+            MachineError: Another process has it, or it cannot be made.
+        """
+        directory = final.with_name(f".{final.name}.unfinished")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = os.open(directory, os.O_RDONLY)
+        except OSError as error:
+            raise MachineError(f"cannot make {directory}: {error.strerror}", "Choose another --results") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise MachineError(f"another process works in {directory}", "Wait until it has ended") from None
+        try:
+            yield directory
+        except RunFailed:
+            shutil.rmtree(directory)
+            raise
+        except BaseException:
+            for array in directory.glob("*.npy"):
+                array.unlink()
+            raise
+        else:
+            shutil.rmtree(directory)
+        finally:
+            os.close(lock)
 
     # Deployments.
 

@@ -31,12 +31,12 @@ def open_store(results: Path) -> Store:
     return Store(results)
 
 
-def open_experiment(path_or_name: str, data: str | None) -> Experiment:
+def open_experiment(path_or_name: str, data: str | None, seed: int | None = None) -> Experiment:
     """Read the experiment that the options mean."""
     from foodbench.experiment import read_experiment
     from foodbench.shipped import find_experiment
 
-    return read_experiment(find_experiment(path_or_name), data_path=data)
+    return read_experiment(find_experiment(path_or_name), data_path=data, seed=seed)
 
 
 def current_models(store: Store) -> tuple[ModelArtifact, ...]:

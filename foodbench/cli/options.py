@@ -16,6 +16,7 @@ __all__ = [
     "JsonOption",
     "QuietOption",
     "ResultsOption",
+    "SeedOption",
     "Session",
     "VerboseOption",
     "WeightsOption",
@@ -58,6 +59,15 @@ DataOption = Annotated[
         metavar="PATH",
         envvar="FOODBENCH_DATA",
         help="Folder or archive of the photographs, in place of the one the experiment names.",
+    ),
+]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seed",
+        metavar="N",
+        min=0,
+        help="Of the training, in place of the experiment's; equal seeds train equal models on one machine.",
     ),
 ]
 WeightsOption = Annotated[

@@ -14,6 +14,7 @@ from foodbench.cli.options import (
     JsonOption,
     QuietOption,
     ResultsOption,
+    SeedOption,
     VerboseOption,
     WeightsOption,
 )
@@ -37,6 +38,7 @@ def run(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run of this experiment.")] = False,
     data: DataOption = None,
     weights: WeightsOption = None,
+    seed: SeedOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -53,7 +55,7 @@ def run(
     from foodbench.cli.report import show_report
     from foodbench.cli.tables import plan_table
 
-    resolved = open_experiment(experiment, data)
+    resolved = open_experiment(experiment, data, seed)
     if dry_run:
         if as_json:
             print_json(resolved.model_dump(mode="json"))

@@ -14,6 +14,7 @@ from foodbench.cli.options import (
     JsonOption,
     QuietOption,
     ResultsOption,
+    SeedOption,
     VerboseOption,
     WeightsOption,
 )
@@ -28,6 +29,7 @@ def train(
     ] = None,
     data: DataOption = None,
     weights: WeightsOption = None,
+    seed: SeedOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -46,7 +48,7 @@ def train(
     from foodbench.pipeline import ensure_models
     from foodbench.store import Current
 
-    resolved = open_experiment(experiment, data)
+    resolved = open_experiment(experiment, data, seed)
     names = [spec.name for spec in resolved.models]
     for name in model or []:
         if name not in names:

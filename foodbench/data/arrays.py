@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -19,7 +22,7 @@ from foodbench.progress import Progress, Silent
 from foodbench.records.base import digest_of
 from foodbench.records.datasets import Split
 
-__all__ = ["load_arrays"]
+__all__ = ["load_arrays", "write_array"]
 
 
 def load_arrays(
@@ -52,7 +55,8 @@ def load_arrays(
         return pixels, labels
     path = cache / f"{_key(dataset, split, size_px)}.npy"
     if not path.exists():
-        _write(path, files, size_px, progress, split)
+        shape = (len(files), size_px, size_px, 3)
+        write_array(path, shape, np.uint8, lambda pixels: _fill(pixels, files, progress, split))
     return np.load(path, mmap_mode="r"), labels
 
 
@@ -71,18 +75,33 @@ def _decode(path: Path, size_px: int) -> NDArray[np.uint8]:
         raise InputError(f"{path} has changed since it was verified: {error}", "Run the command again") from error
 
 
-def _write(path: Path, files: tuple[LabelledFile, ...], size_px: int, progress: Progress, split: Split) -> None:
+def write_array(
+    path: Path, shape: tuple[int, ...], dtype: type[np.generic], fill: Callable[[NDArray[Any]], None]
+) -> None:
+    """Write an array to ``path``, whole or not at all, without holding it in memory.
+
+    Args:
+        path: Where, in NumPy's format; its folder is made if need be.
+        shape: Of the array.
+        dtype: Of its items.
+        fill: Fills the array, which is mapped from the file.
+
+    Raises:
+        MachineError: The disk is full or the folder cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        shape = (len(files), size_px, size_px, 3)
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=dtype, shape=shape)
         _reserve(temporary)
-        _fill(pixels, files, progress, split)
-        pixels.flush()
+        fill(array)
+        array.flush()
         temporary.replace(path)
     except OSError as error:
-        raise MachineError(f"cannot write {path}: {error.strerror or error}", "Free some disk space") from error
+        gib = math.prod(shape) * np.dtype(dtype).itemsize / 2**30
+        raise MachineError(
+            f"cannot write {path} ({gib:.2g} GiB): {error.strerror or error}", "Free some disk space"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -67,11 +67,16 @@ class Augmentation(Record):
     horizontal_flip: bool = True
 
 
+LearningRateSchedule = Literal["constant", "cosine"]
+"""As given, or from it down to 0 over the phase's epochs (Keras' CosineDecay)."""
+
+
 class HeadTraining(Record):
     """First phase: the softmax head is trained, the base is frozen."""
 
     epochs: int = Field(default=20, ge=1)
     learning_rate: float = Field(default=1e-3, gt=0)
+    learning_rate_schedule: LearningRateSchedule = "constant"
 
 
 class FineTuning(Record):
@@ -79,6 +84,7 @@ class FineTuning(Record):
 
     epochs: int = Field(default=5, ge=0)
     learning_rate: float = Field(default=1e-5, gt=0)
+    learning_rate_schedule: LearningRateSchedule = "constant"
     unfrozen_layers: int = Field(default=5, ge=0)
 
 
@@ -88,6 +94,15 @@ class Recipe(Record):
     seed: int = Field(default=1, ge=0, lt=2**31)
     batch_size: int = Field(default=32, ge=1)
     augmentation: Augmentation | None = Augmentation()
+    augmentation_draws: int | None = Field(default=None, ge=1, le=1000)
+    """Augmented versions of the training images that pass the frozen layers once; an epoch takes one of what
+    came out after the other. None augments anew in every epoch, and passes all layers."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the target that is spread over all classes (Keras' categorical cross-entropy)."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the pooled features that is left out before the head while training."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Of Keras' AdamW; 0 is Adam."""
     head: HeadTraining = HeadTraining()
     fine_tuning: FineTuning = FineTuning()
     early_stopping_patience_epochs: int = Field(default=4, ge=1)

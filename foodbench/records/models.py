@@ -81,6 +81,9 @@ class ModelArtifact(Record):
     keras_file_sha256: str
     keras_file_bytes: int
     training_duration_s: float
+    """Of both phases, and of decoding where the images were not cached; of a run gone on with, its last part."""
+    peak_memory_bytes: int | None = None
+    """Largest resident set of the training process, TensorFlow included; None where it could not be read."""
     provenance: Provenance
 
     @property

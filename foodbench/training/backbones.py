@@ -11,7 +11,7 @@ from typing import Any
 
 from foodbench.errors import InputError
 from foodbench.keras_door import keras
-from foodbench.records.experiments import ModelSpec
+from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import ParameterCount
 from foodbench.training.catalogue import Backbone, find_backbone
 
@@ -33,6 +33,8 @@ class Classifier:
     head: Any
     """From pooled features to probabilities."""
     base: Any
+    base_input: Any
+    """Symbolic: what ``model`` gives the base."""
 
 
 def build_base(spec: ModelSpec) -> Any:
@@ -74,14 +76,16 @@ def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Cla
         for layer in _batch_norms(base.layers):
             layer.momentum = min(layer.momentum, FEW_STEPS_MOMENTUM)
     image = keras.Input((spec.input_size_px, spec.input_size_px, 3), name="image")
-    features = base(_adapted(image, find_backbone(spec.backbone)))
-    head = keras.layers.Dense(classes, activation="softmax", name="classes")
+    adapted = _adapted(image, find_backbone(spec.backbone))
+    features = base(adapted)
+    head = _head_layers(classes, spec.recipe)
     pooled = keras.Input(features.shape[1:], name="features")
     return Classifier(
-        model=keras.Model(image, head(features), name="classifier"),
+        model=keras.Model(image, _through(head, features), name="classifier"),
         features=keras.Model(image, features, name="features"),
-        head=keras.Model(pooled, head(pooled), name="head"),
+        head=keras.Model(pooled, _through(head, pooled), name="head"),
         base=base,
+        base_input=adapted,
     )
 
 
@@ -107,6 +111,19 @@ def _adapted(image: Any, backbone: Backbone) -> Any:
     if backbone.adapter is None:
         return image
     return keras.layers.Rescaling(list(backbone.adapter.scale), list(backbone.adapter.offset), name="adapter")(image)
+
+
+def _head_layers(classes: int, recipe: Recipe) -> list[Any]:
+    dense = keras.layers.Dense(classes, activation="softmax", name="classes")
+    if not recipe.dropout:
+        return [dense]
+    return [keras.layers.Dropout(recipe.dropout, seed=recipe.seed, name="dropout"), dense]
+
+
+def _through(layers: Iterable[Any], tensor: Any) -> Any:
+    for layer in layers:
+        tensor = layer(tensor)
+    return tensor
 
 
 def _batch_norms(layers: Iterable[Any]) -> list[Any]:

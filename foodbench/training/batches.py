@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from foodbench.imaging import Scaling, scale
 from foodbench.keras_door import tf
+from foodbench.training.augmentation import Augmenter
 
 __all__ = ["Examples", "as_it_is", "in_order", "scaled_images", "shuffled_for_ever"]
 
@@ -26,7 +28,7 @@ class Examples:
     """Examples as they lie in memory; a batch of them is made ready only when it is needed."""
 
     values: npt.NDArray[Any]
-    """(n, ...): uint8 images, or float32 features."""
+    """(n, ...): uint8 images, or float features; may be mapped from a file."""
     labels: npt.NDArray[np.int64]
     ready: Callable[[npt.NDArray[Any]], FloatArray]
     """From a batch of values to the model's input."""
@@ -40,37 +42,44 @@ def scaled_images(pixels: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], 
     return Examples(pixels, labels, lambda batch: scale(batch, scaling))
 
 
-def as_it_is(values: FloatArray, labels: npt.NDArray[np.int64]) -> Examples:
-    """Return examples whose values are the model's input already."""
-    return Examples(values, labels, lambda batch: batch)
+def as_it_is(values: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int64]) -> Examples:
+    """Return examples whose values are the model's input already, in this or a shorter float."""
+    return Examples(values, labels, lambda batch: batch.astype(np.float32, copy=False))
 
 
-def shuffled_for_ever(examples: Examples, batch_size: int, seed: Sequence[int], augment: Any | None) -> Any:
-    """Return a tf.data pipeline of all epochs, one after the other without end.
+def shuffled_for_ever(
+    draws: Sequence[Examples],
+    batch_size: int,
+    seed: Sequence[int],
+    *,
+    augment: Augmenter | None = None,
+    epochs_done: int = 0,
+) -> Any:
+    """Return a tf.data pipeline of all epochs to come, one after the other without end.
 
-    The order of an epoch depends on ``seed`` and the epoch's number alone. Augmentation runs on one
-    batch after the other, since its random state moves on with each.
+    What an epoch gives depends on ``seed`` and its number alone: neither on the epochs before, nor on how
+    many batches are made ready ahead.
 
     Args:
-        examples: To take batches from.
+        draws: Versions of the same examples; an epoch takes one after the other, then the first again.
         batch_size: The last batch of an epoch may be smaller.
-        seed: Decides the orders.
-        augment: A Keras model from a batch of inputs to a batch of inputs.
+        seed: Decides the orders, and with the augmenter's own its changes.
+        augment: Changes a batch of inputs at random.
+        epochs_done: The first epoch is the one after.
     """
 
     def batches() -> Iterator[Batch]:
-        epoch = 0
-        while True:
-            epoch += 1
+        for epoch in itertools.count(epochs_done + 1):
+            examples = draws[(epoch - 1) % len(draws)]
+            if augment is not None:
+                augment.begin(*seed, epoch)
             order = np.random.default_rng([*seed, epoch]).permutation(len(examples))
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
-                yield examples.ready(examples.values[chosen]), examples.labels[chosen]
+                inputs = examples.ready(examples.values[chosen])
+                yield (inputs if augment is None else augment(inputs)), examples.labels[chosen]
 
-    pipeline = _pipeline(examples, batches, tf.data.INFINITE_CARDINALITY)
-    if augment is not None:
-        pipeline = pipeline.map(lambda inputs, labels: (augment(inputs, training=True), labels))
-    return pipeline.prefetch(BATCHES_AHEAD)
+    return _pipeline(draws[0], batches, tf.data.INFINITE_CARDINALITY).prefetch(BATCHES_AHEAD)
 
 
 def in_order(examples: Examples, batch_size: int) -> Any:

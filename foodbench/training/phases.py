@@ -1,20 +1,27 @@
-"""One phase of training: epochs, early stopping, and the best weights kept."""
+"""One phase of training: epochs, early stopping, the best weights kept, and where it was killed, the rest of it."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from foodbench.errors import RunFailed
 from foodbench.keras_door import keras
 from foodbench.progress import Progress
+from foodbench.records.experiments import LearningRateSchedule
 from foodbench.records.models import EpochMetrics
+from foodbench.training.augmentation import Augmenter
 from foodbench.training.batches import Examples, in_order, shuffled_for_ever
+from foodbench.training.checkpoints import Checkpoint, Reached, read_checkpoint, write_checkpoint
 
 __all__ = ["Phase", "PhaseResult", "run_phase"]
+
+CHECKPOINT_INTERVAL_S = 1.0
+"""An epoch over cached features may take less than writing a checkpoint does: as much is repeated at most."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,10 @@ class Phase:
     patience_epochs: int
     """Epochs without a lower validation loss after which the phase ends."""
     seed: tuple[int, ...]
-    """Of the orders in which the examples come."""
+    """Of the orders in which the examples come, and of their augmentation."""
+    learning_rate_schedule: LearningRateSchedule = "constant"
+    label_smoothing: float = 0.0
+    weight_decay: float = 0.0
     to_better: EpochMetrics | None = None
     """Of the weights that the phase begins with: where no epoch has a lower validation loss, they are kept."""
 
@@ -45,61 +55,116 @@ class PhaseResult:
 def run_phase(
     model: Any,
     phase: Phase,
-    training: Examples,
+    draws: Sequence[Examples],
     validation: Examples,
     *,
     progress: Progress,
     description: str,
-    augment: Any | None = None,
+    augment: Augmenter | None = None,
+    checkpoint: Path | None = None,
 ) -> PhaseResult:
-    """Train what is trainable in ``model``.
+    """Train what is trainable in ``model``, or go on where that was begun.
+
+    Equal weights, phases and examples give equal results, killed and gone on with or not.
 
     Args:
         model: From inputs to class probabilities.
         phase: What to do.
-        training: Shuffled anew every epoch.
+        draws: Versions of the training examples; an epoch takes one after the other, shuffled anew.
         validation: Measured after every epoch.
         progress: Hears of every batch, in images.
         description: Of this piece of work.
         augment: Changes training inputs at random.
+        checkpoint: A file in which the phase keeps what it has reached, and finds it.
 
     Raises:
         RunFailed: The loss is no longer a number.
+        MachineError: The disk is full.
+        StoreError: The checkpoint is damaged.
     """
-    model.compile(
-        optimizer=keras.optimizers.Adam(phase.learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-    )
-    listener = _Listener(phase, len(training), len(validation), progress, description)
-    model.fit(
-        shuffled_for_ever(training, phase.batch_size, phase.seed, augment),
-        steps_per_epoch=math.ceil(len(training) / phase.batch_size),
-        epochs=phase.epochs,
-        validation_data=in_order(validation, phase.batch_size),
-        callbacks=[listener],
-        shuffle=False,
-        verbose=0,
-    )
-    return PhaseResult(tuple(listener.epochs), listener.keep_best())
+    images = len(draws[0])
+    steps = math.ceil(images / phase.batch_size)
+    model.compile(optimizer=_optimizer(phase, steps), loss=_loss(phase.label_smoothing), metrics=["accuracy"])
+    listener = _Listener(phase, images, len(validation), progress, description, checkpoint)
+    begun = None if checkpoint is None else read_checkpoint(checkpoint)
+    if begun is not None:
+        listener.go_on(model, begun)
+    if not listener.ended:
+        done = len(listener.epochs)
+        model.fit(
+            shuffled_for_ever(draws, phase.batch_size, phase.seed, augment=augment, epochs_done=done),
+            steps_per_epoch=steps,
+            initial_epoch=done,
+            epochs=phase.epochs,
+            validation_data=in_order(validation, phase.batch_size),
+            callbacks=[listener],
+            shuffle=False,
+            verbose=0,
+        )
+    return PhaseResult(tuple(listener.epochs), listener.keep_best(model))
+
+
+def _optimizer(phase: Phase, steps_per_epoch: int) -> Any:
+    rate: Any = phase.learning_rate
+    if phase.learning_rate_schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=phase.epochs * steps_per_epoch)
+    if phase.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=phase.weight_decay)
+    return keras.optimizers.Adam(rate)
+
+
+def _loss(label_smoothing: float) -> Any:
+    if not label_smoothing:
+        return "sparse_categorical_crossentropy"
+
+    def smoothed(labels: Any, probabilities: Any) -> Any:
+        one_hot = keras.ops.one_hot(keras.ops.reshape(labels, (-1,)), probabilities.shape[-1])
+        return keras.losses.categorical_crossentropy(one_hot, probabilities, label_smoothing=label_smoothing)
+
+    return smoothed
 
 
 class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
     """Follows one fit: records epochs, keeps the best weights, ends it early, tells how far it is."""
 
-    def __init__(self, phase: Phase, training: int, validation: int, progress: Progress, description: str) -> None:
+    def __init__(
+        self,
+        phase: Phase,
+        training: int,
+        validation: int,
+        progress: Progress,
+        description: str,
+        checkpoint: Path | None,
+    ) -> None:
         super().__init__()
         self.epochs: list[EpochMetrics] = []
+        self.ended = False
         self._best = phase.to_better
         self._phase = phase
         self._images = (training, validation)
         self._progress = progress
         self._description = description
-        self._best_weights: list[Any] | None = None
+        self._checkpoint = checkpoint
+        self._best_weights: Sequence[Any] | None = None
         self._began_s = 0.0
+        self._written_s = time.monotonic()
+
+    def go_on(self, model: Any, begun: Checkpoint) -> None:
+        """Bring ``model``, compiled, and this listener to where they were after the last epoch written."""
+        self.epochs = list(begun.reached.epochs)
+        self.ended = begun.reached.ended
+        self._best, self._best_weights = begun.reached.best, begun.best_weights
+        if not self.ended:
+            model.optimizer.build(model.trainable_variables)
+            for variable, value in zip(model.variables, begun.variables, strict=True):
+                variable.assign(value)
+            for variable, value in zip(model.optimizer.variables, begun.optimizer, strict=True):
+                variable.assign(value)
+            self._progress.say(f"{self._description}: goes on after epoch {len(self.epochs)}")
 
     def on_train_begin(self, _logs: Mapping[str, float] | None = None) -> None:
-        self._best_weights = self.model.get_weights()
+        if self._best_weights is None:
+            self._best_weights = self.model.get_weights()
 
     def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
         self._began_s = time.monotonic()
@@ -131,6 +196,10 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
             self._best, self._best_weights = metrics, self.model.get_weights()
         elif metrics.epoch - self._last_better_epoch() >= self._phase.patience_epochs:
             self.model.stop_training = True
+        self.ended = self.model.stop_training or metrics.epoch == self._phase.epochs
+        if self.ended or time.monotonic() - self._written_s >= CHECKPOINT_INTERVAL_S:
+            self._write()
+            self._written_s = time.monotonic()
 
     def on_train_end(self, _logs: Mapping[str, float] | None = None) -> None:
         total = self._phase.epochs * sum(self._images)
@@ -141,12 +210,19 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
                 f"{self._phase.patience_epochs} without a lower validation loss"
             )
 
-    def keep_best(self) -> EpochMetrics:
+    def keep_best(self, model: Any) -> EpochMetrics:
         """Give the model the weights of the lowest validation loss."""
         if self._best is None:
             raise RunFailed(f"the {self._phase.name} phase finished no epoch")
-        self.model.set_weights(self._best_weights)
+        model.set_weights(self._best_weights)
         return self._best
+
+    def _write(self) -> None:
+        if self._checkpoint is None or self._best is None or self._best_weights is None:
+            return
+        reached = Reached(epochs=tuple(self.epochs), best=self._best, ended=self.ended)
+        rest = () if self.ended else (_values(self.model.variables), _values(self.model.optimizer.variables))
+        write_checkpoint(self._checkpoint, Checkpoint(reached, tuple(self._best_weights), *rest))
 
     def _last_better_epoch(self) -> int:
         return self._best.epoch if self._best in self.epochs else 0
@@ -155,6 +231,10 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
         per_epoch = sum(self._images)
         done = len(self.epochs) * per_epoch + images_of_epoch
         self._progress.step(self._description, done, self._phase.epochs * per_epoch)
+
+
+def _values(variables: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(keras.ops.convert_to_numpy(variable) for variable in variables)
 
 
 def _finite(loss: float, phase: Phase) -> float:

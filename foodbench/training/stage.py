@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from foodbench.data.dataset import Dataset
 from foodbench.errors import MachineError
 from foodbench.progress import Progress
-from foodbench.provenance import read_provenance
+from foodbench.provenance import forget_peak_memory, peak_memory_bytes, read_provenance
 from foodbench.records.base import digest_of
+from foodbench.records.datasets import Split
 from foodbench.records.experiments import ModelSpec
 from foodbench.records.models import Evaluation, ModelArtifact
 from foodbench.store import Store
@@ -19,11 +21,11 @@ from foodbench.training.weights import InitialWeights, find_weights, sha256_of
 
 if TYPE_CHECKING:
     from foodbench.training.backbones import Classifier
-    from foodbench.training.recipe import TrainedPhases
+    from foodbench.training.batches import Examples
 
 __all__ = ["model_digest", "train"]
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Part of every digest. Raised when the same specification begins to give another model."""
 
 KERAS_FILE = "model.keras"
@@ -78,15 +80,27 @@ def _train_anew(
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
     from foodbench.training.backbones import build_classifier, count_parameters
+    from foodbench.training.recipe import follow_recipe
 
+    forget_peak_memory()
     keras.utils.set_random_seed(spec.recipe.seed)
     classifier = build_classifier(spec, len(dataset.record.classes), weights.path)
     base_parameters = count_parameters(classifier.base)
     whole_model = weights.path is None
+    images = _scaled_images(spec, dataset, store, progress)
     began_s = time.monotonic()
-    phases = _run_phases(classifier, spec, dataset, whole_model=whole_model, progress=progress)
+    with store.unfinished_directory(store.model_directory(digest)) as unfinished:
+        phases = follow_recipe(
+            classifier,
+            spec,
+            images("training"),
+            images("validation"),
+            whole_model=whole_model,
+            directory=unfinished,
+            progress=progress,
+        )
     duration_s = time.monotonic() - began_s
-    evaluation = _evaluate(classifier, spec, dataset, progress)
+    evaluation = _evaluate(classifier, spec, images("evaluation"), progress)
     with store.fresh_directory(store.model_directory(digest)) as directory:
         path = directory / KERAS_FILE
         _save(classifier, path)
@@ -107,37 +121,38 @@ def _train_anew(
         keras_file_sha256=keras_file_sha256,
         keras_file_bytes=keras_file_bytes,
         training_duration_s=duration_s,
+        peak_memory_bytes=peak_memory_bytes(),
         provenance=read_provenance(),
     )
     store.save_model(artifact)
     return artifact
 
 
-def _run_phases(
-    classifier: Classifier, spec: ModelSpec, dataset: Dataset, *, whole_model: bool, progress: Progress
-) -> TrainedPhases:
+def _scaled_images(spec: ModelSpec, dataset: Dataset, store: Store, progress: Progress) -> Callable[[Split], Examples]:
     from foodbench.data.arrays import load_arrays
     from foodbench.training.batches import scaled_images
-    from foodbench.training.recipe import follow_recipe
 
-    training, validation = (
-        scaled_images(*load_arrays(dataset, split, spec.input_size_px), scaling_of(spec))
-        for split in ("training", "validation")
-    )
-    return follow_recipe(classifier, spec, training, validation, whole_model=whole_model, progress=progress)
+    cache = store.arrays_directory(dataset.record.digest)
+
+    def load(split: Split) -> Examples:
+        pixels, labels = load_arrays(dataset, split, spec.input_size_px, cache=cache, progress=progress)
+        return scaled_images(pixels, labels, scaling_of(spec))
+
+    return load
 
 
-def _evaluate(classifier: Classifier, spec: ModelSpec, dataset: Dataset, progress: Progress) -> Evaluation:
-    from foodbench.data.arrays import load_arrays
+def _evaluate(classifier: Classifier, spec: ModelSpec, examples: Examples, progress: Progress) -> Evaluation:
     from foodbench.keras_door import outputs
     from foodbench.training.evaluation import evaluate
 
-    pixels, labels = load_arrays(dataset, "evaluation", spec.input_size_px)
     description = f"Evaluating {spec.name}"
     probabilities = outputs(
-        classifier.model, pixels, scaling_of(spec), heard=lambda done: progress.step(description, done, len(labels))
+        classifier.model,
+        examples.values,
+        scaling_of(spec),
+        heard=lambda done: progress.step(description, done, len(examples)),
     )
-    return evaluate(probabilities, labels, "evaluation")
+    return evaluate(probabilities, examples.labels, "evaluation")
 
 
 def _save(classifier: Classifier, path: Path) -> None:

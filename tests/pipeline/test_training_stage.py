@@ -118,7 +118,7 @@ def test_given_weights_train_the_head_on_features_computed_once(store: Store, ba
     assert artifact.weights.sha256 == sha256_of(base_weights)
     assert artifact.marks == ("synthetic images",)
     assert {description for description, _, _ in progress.steps} >= {
-        "Features of 44 images by MobileNetV2",
+        "Frozen layers of tiny: features-training-1",
         "Training tiny, head",
     }
 

@@ -127,29 +127,33 @@ def test_random_weights_follow_the_statistics_of_few_steps() -> None:
 
 
 def test_augmentation_changes_each_image_on_its_own_and_again_by_its_seed() -> None:
-    from foodbench.training.augmentation import build_augmentation
+    from foodbench.training.augmentation import build_augmenter
 
     images = scale(np.repeat(PIXELS[:1], 4, axis=0), "zero-to-one")
 
-    def changed(seed: int) -> Any:
-        augment = build_augmentation(Augmentation(), seed)
+    def changed(seed: int, *, part: int = 1, batches_before: int = 0) -> Any:
+        augment = build_augmenter(Augmentation(), seed)
         assert augment is not None
-        return augment(images, training=True).numpy()
+        for _ in range(batches_before):
+            augment(images)
+        augment.begin(part)
+        return augment(images).numpy()
 
     first = changed(1)
     assert first.shape == images.shape
     assert len(np.unique(first.reshape(4, -1), axis=0)) == 4
-    assert np.array_equal(first, changed(1))
+    assert np.array_equal(first, changed(1, batches_before=2))
     assert not np.array_equal(first, changed(2))
+    assert not np.array_equal(first, changed(1, part=2))
     assert first.min() >= 0
     assert first.max() <= 1
 
 
 def test_an_augmentation_of_nothing_is_none() -> None:
-    from foodbench.training.augmentation import build_augmentation
+    from foodbench.training.augmentation import build_augmenter
 
     nothing = Augmentation(
         rotation_degrees=0, zoom_fraction=0, shift_fraction=0, shear_degrees=0, horizontal_flip=False
     )
-    assert build_augmentation(nothing, 1) is None
-    assert build_augmentation(None, 1) is None
+    assert build_augmenter(nothing, 1) is None
+    assert build_augmenter(None, 1) is None

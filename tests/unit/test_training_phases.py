@@ -48,10 +48,12 @@ def phase(**replaced: Any) -> Any:
     return Phase(**{**values, **replaced})
 
 
-def run(model: Any, what: Any, validation: Any, progress: Any = None) -> Any:
+def run(model: Any, what: Any, validation: Any, progress: Any = None, **options: Any) -> Any:
     from foodbench.training.phases import run_phase
 
-    return run_phase(model, what, examples(10, 1), validation, progress=progress or Silent(), description="Training")
+    return run_phase(
+        model, what, [examples(10, 1)], validation, progress=progress or Silent(), description="Training", **options
+    )
 
 
 def validation_loss(model: Any, validation: Any) -> float:
@@ -118,14 +120,14 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_learning_rate() -> None:
 
     broken = as_it_is(np.full((4, 2), np.nan, np.float32), np.zeros(4, np.int64))
     with pytest.raises(RunFailed, match=r"loss became nan in epoch 1 of the head phase \(learning rate 0.05\)"):
-        run_phase(regression(), phase(), broken, broken, progress=Silent(), description="Training")
+        run_phase(regression(), phase(), [broken], broken, progress=Silent(), description="Training")
 
 
 def test_an_epoch_takes_every_example_once_in_another_order() -> None:
     from foodbench.training.batches import shuffled_for_ever
 
     labelled = examples(5, 1)
-    batches = iter(shuffled_for_ever(labelled, 4, (1, 0), None))
+    batches = iter(shuffled_for_ever([labelled], 4, (1, 0)))
     epochs = [np.concatenate([next(batches)[0] for _ in range(4)]) for _ in range(2)]
     for epoch in epochs:
         assert sorted(map(tuple, epoch)) == sorted(map(tuple, labelled.values))

@@ -1,0 +1,114 @@
+"""What the frozen part of a network answers, computed once and kept on disk while the rest is trained."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from foodbench.data.arrays import write_array
+from foodbench.errors import MachineError
+from foodbench.keras_door import tf
+from foodbench.progress import Progress
+from foodbench.training.augmentation import Augmenter
+from foodbench.training.batches import Examples, as_it_is
+
+__all__ = ["FrozenPart", "Inputs"]
+
+BATCH_SIZE = 32
+
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a phase trains on."""
+
+    draws: Sequence[Examples]
+    """Versions of the same training examples, for one epoch after the other."""
+    validation: Examples
+    augment: Augmenter | None = None
+    """What is still to be done to the training examples, anew in every epoch."""
+
+
+@dataclass(frozen=True)
+class FrozenPart:
+    """A model that is not trained.
+
+    Its answers are kept as float16, which rounds them by at most 1/2048 of themselves.
+    """
+
+    model: Any
+    name: str
+    """Of the answers' files."""
+    directory: Path
+    """For them; a file that is there already is taken as it is."""
+    description: str
+    """Of the work, for the progress."""
+    progress: Progress
+
+    def answers(self, inputs: Inputs, draws: int) -> Inputs:
+        """Return the model's answers in inference mode, mapped from files.
+
+        Args:
+            inputs: To the model.
+            draws: How often to augment the training examples where they are still to be augmented.
+
+        Raises:
+            MachineError: The disk is full.
+        """
+        before = list(inputs.draws) if inputs.augment is None else [*inputs.draws] * draws
+        wanted = {f"{self.name}-training-{number}": examples for number, examples in enumerate(before, start=1)}
+        wanted[f"{self.name}-validation"] = inputs.validation
+        self._refuse_without_space(wanted)
+        for number, (name, examples) in enumerate(wanted.items()):
+            path = self._path(name)
+            if not path.exists():
+                augment = None if examples is inputs.validation else inputs.augment
+                if augment is not None:
+                    augment.begin(number)
+                self._write(path, examples, augment)
+        *answered, validation = (
+            as_it_is(np.load(self._path(name), mmap_mode="r"), examples.labels) for name, examples in wanted.items()
+        )
+        return Inputs(answered, validation)
+
+    def _path(self, name: str) -> Path:
+        return self.directory / f"{name}.npy"
+
+    def _shape(self, examples: Examples) -> tuple[int, ...]:
+        return (len(examples), *self.model.output_shape[1:])
+
+    def _refuse_without_space(self, wanted: dict[str, Examples]) -> None:
+        missing = (self._shape(examples) for name, examples in wanted.items() if not self._path(name).exists())
+        needed = sum(math.prod(shape) for shape in missing) * np.dtype(np.float16).itemsize
+        free = shutil.disk_usage(self.directory).free
+        if needed > free:
+            raise MachineError(
+                f"what the frozen layers answer takes {needed / 2**30:.1f} GiB in {self.directory}, "
+                f"where {free / 2**30:.1f} GiB are free",
+                "Lower recipe.augmentation_draws, free some disk space, or choose another folder with --results",
+            )
+
+    def _write(self, path: Path, examples: Examples, augment: Augmenter | None) -> None:
+        def answer(batch: Any) -> Any:
+            answers = self.model(batch if augment is None else augment(batch), training=False)
+            return tf.cast(tf.clip_by_value(answers, -LARGEST_FLOAT16, LARGEST_FLOAT16), tf.float16)
+
+        signature = [tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
+        compiled = tf.function(answer, input_signature=signature)
+        description = f"{self.description}: {path.stem}"
+
+        def fill(array: npt.NDArray[Any]) -> None:
+            for start in range(0, len(examples), BATCH_SIZE):
+                batch = slice(start, start + BATCH_SIZE)
+                array[batch] = compiled(examples.ready(examples.values[batch])).numpy()
+                self.progress.step(description, min(start + BATCH_SIZE, len(examples)), len(examples))
+
+        write_array(path, self._shape(examples), np.float16, fill)
