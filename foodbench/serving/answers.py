@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from starlette.responses import JSONResponse, Response
@@ -15,9 +15,12 @@ __all__ = ["LIKELIEST", "prediction", "refusal"]
 LIKELIEST = 5
 """Classes named in an answer."""
 
+# Made once: Starlette's JSONResponse makes one for each answer, at the cost of encoding it.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
-def prediction(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
-    """Return the answer to a request for a prediction.
+
+def prediction(answer: Answer, classes: Sequence[str]) -> Response:
+    """Return the response to a request for a prediction.
 
     Args:
         answer: What a worker computed.
@@ -29,7 +32,7 @@ def prediction(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
         {"class": classes[index], "class_id": index, "probability": round(float(answer.probabilities[index]), 6)}
         for index in order.tolist()
     ]
-    return {
+    content = {
         **top[0],
         "top_five": top,
         "timings_ms": {
@@ -38,6 +41,7 @@ def prediction(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
             "inference": _ms(answer.inference_s),
         },
     }
+    return Response(_ENCODER.encode(content).encode(), media_type="application/json")
 
 
 def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:

@@ -75,7 +75,7 @@ def build_app(
     ]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _http_error})
     app.router.redirect_slashes = False
-    return _closing_while_draining(_shedding(app, predictions), lifecycle)
+    return _closing_while_draining(_predicting(app, predictions), lifecycle)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
@@ -83,14 +83,25 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return refusal(error.status_code, error.detail, dict(error.headers or {}))
 
 
-def _shedding(app: ASGIApp, predictions: Predictions) -> ASGIApp:
-    """Return ``app`` behind what needs no routing."""
+def _predicting(app: ASGIApp, predictions: Predictions) -> ASGIApp:
+    """Return ``app`` behind the requests that come by the hundred: they go past its routing, a third of what they cost."""
+    handlers = {
+        ("GET", "/test"): predictions.test,
+        ("POST", "/test"): predictions.test,
+        ("POST", "/predict"): predictions.predict,
+    }
 
-    async def shedding(scope: Scope, receive: Receive, send: Send) -> None:
-        refused = predictions.refused_at_once(scope)
-        await (app if refused is None else refused)(scope, receive, send)
+    async def predicting(scope: Scope, receive: Receive, send: Send) -> None:
+        handler = handlers.get((scope["method"], scope["path"]))
+        if handler is None:
+            await app(scope, receive, send)
+            return
+        response = predictions.refused_at_once(scope)
+        if response is None:
+            response = await handler(Request(scope, receive))
+        await response(scope, receive, send)
 
-    return shedding
+    return predicting
 
 
 def _closing_while_draining(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from foodbench.imaging import ImageError
@@ -122,7 +122,7 @@ class Predictions:
         else:
             self._metrics.count(route, "ok")
             self._metrics.observe(answer, time.monotonic() - began)
-            return JSONResponse(prediction(answer, self._classes))
+            return prediction(answer, self._classes)
         finally:
             self._metrics.in_flight.dec()
 

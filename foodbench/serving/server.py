@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import signal
 import socket
@@ -141,6 +142,8 @@ class _Replica:
         serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         try:
             self._loaded = await asyncio.to_thread(self._pool.start, self._test_image)
+            # What is loaded stays to the end: without this every full collection walks through it, while requests wait.
+            gc.freeze()
             self._lifecycle.loaded()
             self._announce(url)
         except BaseException:

@@ -32,9 +32,12 @@ class Quantisation:
     def quantise(self, values: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """Return the nearest integers, saturated at the type's bounds; same shape."""
         bounds = np.iinfo(self.dtype)
-        nearest = np.rint(values / np.float32(self.scale)) + self.zero_point
-        saturated: npt.NDArray[np.float32] = np.clip(nearest, bounds.min, bounds.max)
-        return saturated.astype(self.dtype)
+        # In place: every further array of an image's size costs as much as the arithmetic does.
+        integers = values / np.float32(self.scale)
+        np.rint(integers, out=integers)
+        integers += np.float32(self.zero_point)
+        np.clip(integers, bounds.min, bounds.max, out=integers)
+        return integers.astype(self.dtype)
 
     def dequantise(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the real numbers; same shape."""
