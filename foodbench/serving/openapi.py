@@ -8,7 +8,7 @@ from typing import Any
 from foodbench.serving.answers import LIKELIEST
 from foodbench.serving.uploads import FIELD
 
-__all__ = ["document"]
+__all__ = ["PICTURES", "document"]
 
 Schema = dict[str, Any]
 

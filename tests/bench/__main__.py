@@ -13,7 +13,7 @@ from pathlib import Path
 from foodbench.records.names import Runtime
 
 from .bundles import BenchModel, bundle_for, make_model
-from .ceiling import measure_ceiling
+from .ceiling import PLACEMENTS, measure_ceiling
 from .overload import measure_overload
 from .photographs import LARGE_PX, SMALL_PX, photograph
 from .steadiness import measure_steadiness
@@ -70,9 +70,12 @@ def throughput(bench: Bench) -> Iterator[Table]:
 
 
 def ceiling(bench: Bench) -> Iterator[Table]:
-    for side_px in (LARGE_PX, SMALL_PX):
-        bundle = bench.bundle("MobileNetV2", "litert-int8", side_px)
-        yield measure_ceiling(bundle, pairs=bench.shortened(bench.rounds, 1), duration_s=bench.shortened(6, 4))
+    for name in bench.photographs:
+        bundle = bench.bundle("MobileNetV2", "litert-int8", PHOTOGRAPHS[name])
+        for placement in PLACEMENTS:
+            yield measure_ceiling(
+                bundle, placement, pairs=bench.shortened(bench.rounds, 1), duration_s=bench.shortened(6, 4)
+            )
 
 
 def memory(bench: Bench) -> Iterator[Table]:
@@ -121,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add("questions", nargs="*", metavar="QUESTION", choices=[*QUESTIONS, []], help=", ".join(QUESTIONS))
     add("--quick", action="store_true", help="once and briefly: shows that the bench works, not what is true")
     add("--model", action="append", choices=list(COMPARISONS), help="only this one; may be repeated (throughput)")
-    add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput)")
+    add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput, ceiling)")
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
     add("--rounds", type=int, default=5, metavar="N", help="of both sides in turn (%(default)s)")
     add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput; %(default)s)")

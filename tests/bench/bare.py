@@ -1,16 +1,16 @@
 """Decoding and inference alone, without HTTP: what a service on the same cores cannot pass.
 
-``python -m tests.bench.bare BUNDLE WORKERS DURATION_S`` prints predictions per second, and of single ones
-while nothing else runs the median duration and p99, and the CPU time of each beside
-others, in milliseconds.
+``python -m tests.bench.bare BUNDLE WORKERS DURATION_S`` works without a pause and prints predictions per second and
+the CPU time of each in milliseconds. With a fourth argument, predictions per second, it begins them evenly spaced
+instead, and prints the median and p99 of their durations in milliseconds.
 """
 
 from __future__ import annotations
 
-import statistics
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,68 +20,112 @@ from foodbench import imaging
 from foodbench.analysis.statistics import percentile
 from foodbench.process import run
 from foodbench.serving.bundle import read_manifest
-from foodbench.serving.runtimes import Runtime, create_runtime
+from foodbench.serving.runtimes import create_runtime
 
-__all__ = ["Bare", "measure_bare"]
+from .cores import confined_to
+
+__all__ = ["BareLatency", "BareRate", "bare_latency", "bare_rate"]
 
 WARM_UP = 5
-ALONE = 700
-"""For p99 at 99 % confidence (662)."""
+
+Predict = Callable[[], object]
 
 
 @dataclass(frozen=True)
-class Bare:
-    """What the bare loop reached."""
+class BareRate:
+    """What the bare loop reaches without a pause."""
 
     rate: float
     """Predictions per second of all workers."""
-    latency_ms: float
-    """Median of one, by one worker with nothing beside it."""
-    p99_ms: float
-    """Of the same: beyond the median it is the machine's own unrest."""
     cpu_ms: float
-    """CPU time of one while all workers work: comparable even where others take part of the machine."""
+    """CPU time of one: comparable even where others take part of the machine."""
 
 
-def measure_bare(bundle: Path, *, workers: int, duration_s: float) -> Bare:
-    """Measure a bundle in a process of its own."""
-    arguments = [sys.executable, "-m", f"{__package__}.bare", str(bundle), str(workers), str(duration_s)]
-    return Bare(*map(float, run(arguments, timeout_s=duration_s + 300).output.split()[-4:]))
+@dataclass(frozen=True)
+class BareLatency:
+    """How long a prediction takes where they begin evenly spaced, counted from when it was due."""
+
+    p50_ms: float
+    p99_ms: float
 
 
-def _loop(directory: Path, workers: int, duration_s: float) -> Bare:
+def bare_rate(bundle: Path, *, cores: Sequence[int], duration_s: float) -> BareRate:
+    """Measure a bundle in a process of its own, with a worker for each core."""
+    return BareRate(*_figures(bundle, cores, duration_s))
+
+
+def bare_latency(bundle: Path, *, cores: Sequence[int], duration_s: float, rate: float) -> BareLatency:
+    """Measure a bundle in a process of its own, its workers taking turns."""
+    return BareLatency(*_figures(bundle, cores, duration_s, rate))
+
+
+def _figures(bundle: Path, cores: Sequence[int], duration_s: float, *rate: float) -> Iterable[float]:
+    arguments = [sys.executable, "-m", f"{__package__}.bare", bundle, len(cores), duration_s, *rate]
+    with confined_to(cores):
+        return map(float, run([str(one) for one in arguments], timeout_s=duration_s + 300).output.split()[-2:])
+
+
+def _predictors(directory: Path, workers: int) -> list[Predict]:
+    """Return what predicts the test image, for each worker, warmed up."""
     manifest = read_manifest(directory)
     image = (directory / manifest.test_image_file).read_bytes()
     first = create_runtime(manifest, directory, 1, workers)
     runtimes = [first, *(first.twin() for _ in range(workers - 1))]
+    predictors: list[Predict] = [
+        lambda runtime=runtime: runtime.predict(imaging.decode(image, manifest.input_size_px)[np.newaxis])  # type: ignore[misc]
+        for runtime in runtimes
+    ]
+    for predict in predictors * WARM_UP:
+        predict()
+    return predictors
 
-    def once(runtime: Runtime) -> float:
-        began = time.perf_counter()
-        runtime.predict(imaging.decode(image, manifest.input_size_px)[np.newaxis])
-        return time.perf_counter() - began
 
-    for runtime in runtimes:
-        for _ in range(WARM_UP):
-            once(runtime)
-    alone_s = [once(first) for _ in range(ALONE)]
-    counts = [0] * workers
-    began, cpu_began_s = time.monotonic(), time.process_time()
-
-    def work(number: int) -> None:
-        while time.monotonic() - began < duration_s:
-            once(runtimes[number])
-            counts[number] += 1
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
+def _side_by_side(tasks: Sequence[Predict]) -> None:
+    threads = [threading.Thread(target=task) for task in tasks]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def _saturated(predictors: Sequence[Predict], duration_s: float) -> BareRate:
+    counts = [0] * len(predictors)
+    began, cpu_began_s = time.monotonic(), time.process_time()
+
+    def work(number: int) -> None:
+        while time.monotonic() - began < duration_s:
+            predictors[number]()
+            counts[number] += 1
+
+    _side_by_side([lambda number=number: work(number) for number in range(len(predictors))])  # type: ignore[misc]
     rate = sum(counts) / (time.monotonic() - began)
-    cpu_ms = 1000 * (time.process_time() - cpu_began_s) / sum(counts)
-    return Bare(rate, 1000 * statistics.median(alone_s), 1000 * percentile(alone_s, 99), cpu_ms)
+    return BareRate(rate, 1000 * (time.process_time() - cpu_began_s) / sum(counts))
+
+
+def _spaced(predictors: Sequence[Predict], duration_s: float, rate: float) -> BareLatency:
+    latencies_ms: list[float] = []
+    began = time.monotonic()
+
+    def work(first: int) -> None:
+        for number in range(first, int(rate * duration_s), len(predictors)):
+            due = began + number / rate
+            time.sleep(max(0.0, due - time.monotonic()))
+            predictors[first]()
+            latencies_ms.append(1000 * (time.monotonic() - due))
+
+    _side_by_side([lambda first=first: work(first) for first in range(len(predictors))])  # type: ignore[misc]
+    return BareLatency(percentile(latencies_ms, 50), percentile(latencies_ms, 99))
+
+
+def _main(bundle: str, workers: str, duration_s: str, *rate: str) -> None:
+    predictors = _predictors(Path(bundle), int(workers))
+    if rate:
+        latency = _spaced(predictors, float(duration_s), float(rate[0]))
+        sys.stdout.write(f"{latency.p50_ms} {latency.p99_ms}\n")
+    else:
+        saturated = _saturated(predictors, float(duration_s))
+        sys.stdout.write(f"{saturated.rate} {saturated.cpu_ms}\n")
 
 
 if __name__ == "__main__":
-    found = _loop(Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
-    sys.stdout.write(f"{found.rate} {found.latency_ms} {found.p99_ms} {found.cpu_ms}\n")
+    _main(*sys.argv[1:])

@@ -2,73 +2,47 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from foodbench.analysis.statistics import percentile
 
-from .bare import Bare, measure_bare
+from .bare import BareLatency, BareRate, bare_latency, bare_rate
 from .clients import at_a_rate, siege, with_status
+from .cores import all_cores, confined_to
 from .servers import Server, our_service
 from .tables import Goal, Table, median_of
 
-__all__ = ["measure_ceiling"]
+__all__ = ["PLACEMENTS", "Placement", "measure_ceiling"]
 
 LEAST_SAMPLES = 700
 """For p99 at 99 % confidence (662)."""
 
 
-def measure_ceiling(bundle: Path, *, pairs: int, duration_s: int) -> Table:
-    """Measure the bare loop and the service in turn, then the service at half of its rate.
+@dataclass(frozen=True)
+class Placement:
+    """Which of this machine's cores each side gets, and what the service should reach on them."""
 
-    Args:
-        bundle: What both run.
-        pairs: How often each.
-        duration_s: Of one measurement.
-    """
-    workers = len(os.sched_getaffinity(0))
-    bares: list[Bare] = []
-    rates: list[float] = []
-    cpus_ms: list[float] = []
-    with our_service(bundle) as server:
-        for _ in range(pairs):
-            bares.append(measure_bare(bundle, workers=workers, duration_s=duration_s))
-            cpu_before_s = _cpu_s(server)
-            figures = siege(server.url + "/test", duration_s=duration_s)
-            cpus_ms.append(1000 * (_cpu_s(server) - cpu_before_s) / figures["transactions"])
-            rates.append(figures["transactions"] / figures["elapsed_time"])
-        half = statistics.median(rates) / 2
-        halves = [_half_load(server, half) for _ in range(pairs)]
-    bare_ms, bare_p99_ms = median_of(bares, lambda one: one.latency_ms), median_of(bares, lambda one: one.p99_ms)
-    p50_ms, p99_ms = median_of(halves, lambda one: one.p50_ms), median_of(halves, lambda one: one.p99_ms)
-    share = statistics.median(100 * rate / bare.rate for rate, bare in zip(rates, bares, strict=True))
-    # Where others use the machine too, a service of many threads gets a larger part of it than a loop of two.
-    cpu_share = statistics.median(100 * bare.cpu_ms / cpu_ms for cpu_ms, bare in zip(cpus_ms, bares, strict=True))
-    rows = (
-        ("bare loop, predictions/s", f"{median_of(bares, lambda one: one.rate):.1f}"),
-        ("service under siege, transactions/s", f"{statistics.median(rates):.1f}"),
-        ("service of bare", Goal(least=85, unit=" %").verdict(share)),
-        ("CPU of one bare prediction, ms", f"{median_of(bares, lambda one: one.cpu_ms):.2f}"),
-        ("CPU of one request, service and siege, ms", f"{statistics.median(cpus_ms):.2f}"),
-        ("bare of that", Goal(least=85, unit=" %").verdict(cpu_share)),
-        ("bare latency, ms", f"{bare_ms:.1f}"),
-        ("its own p99, ms", f"{bare_p99_ms:.1f}"),
-        (f"p50 at half load ({half:.0f}/s), ms", f"{p50_ms:.1f}"),
-        ("p99 at half load, ms", f"{p99_ms:.1f}"),
-        ("p99 of bare latency", Goal(most=2, unit="x").verdict(p99_ms / bare_ms)),
-        ("not answered at half load", Goal(most=0).verdict(sum(one.unanswered for one in halves))),
-    )
-    heading = f"Near the limit: {bundle.name}, {workers} threads, client on the same cores, median of {pairs} rounds"
-    return Table(heading, ("Figure", "Value"), rows)
+    name: str
+    service_cores: slice
+    client_cores: slice
+    goal: Goal
 
 
-def _cpu_s(server: Server) -> float:
-    """Return the CPU time of the service, and of the clients that have ended."""
-    clients = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return server.cpu_s() + clients.ru_utime + clients.ru_stime
+PLACEMENTS = (
+    Placement("client on the same cores", slice(None), slice(None), Goal(least=85, unit=" %")),
+    Placement("one core each", slice(1), slice(1, 2), Goal(least=90, unit=" %")),
+)
+
+
+@dataclass(frozen=True)
+class _Saturated:
+    rate: float
+    cpu_ms: float
+    """Of one request, the client's part included where it shares the cores."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +50,80 @@ class _HalfLoad:
     p50_ms: float
     p99_ms: float
     unanswered: int
+
+
+def measure_ceiling(bundle: Path, placement: Placement, *, pairs: int, duration_s: int) -> Table:
+    """Measure the bare loop and the service in turn, first without a pause, then at half of the service's rate.
+
+    Args:
+        bundle: What both run.
+        placement: Where. The bare loop gets the service's cores.
+        pairs: How often each.
+        duration_s: Of one measurement without a pause.
+    """
+    cores = all_cores()
+    service_cores, client_cores = cores[placement.service_cores], cores[placement.client_cores] or cores
+    bares: list[BareRate] = []
+    services: list[_Saturated] = []
+    latencies: list[BareLatency] = []
+    halves: list[_HalfLoad] = []
+    with our_service(bundle, cores=service_cores) as server:
+        for _ in range(pairs):
+            bares.append(bare_rate(bundle, cores=service_cores, duration_s=duration_s))
+            with confined_to(client_cores):
+                services.append(_saturated(server, duration_s, count_client=client_cores == service_cores))
+        half = median_of(services, lambda one: one.rate) / 2
+        for _ in range(pairs):
+            latencies.append(bare_latency(bundle, cores=service_cores, duration_s=LEAST_SAMPLES / half + 1, rate=half))
+            with confined_to(client_cores):
+                halves.append(_half_load(server, half))
+    rows = (*_saturation_rows(bares, services, placement.goal), *_half_load_rows(latencies, halves, half))
+    heading = f"Near the limit: {bundle.name}, {placement.name}, {len(service_cores)} workers, median of {pairs} rounds"
+    return Table(heading, ("Figure", "Value"), rows)
+
+
+def _saturation_rows(
+    bares: Sequence[BareRate], services: Sequence[_Saturated], goal: Goal
+) -> tuple[tuple[str, str], ...]:
+    pairs = list(zip(services, bares, strict=True))
+    share = statistics.median(100 * service.rate / bare.rate for service, bare in pairs)
+    # Where others use the machine too, a service of many threads gets a larger part of it than a loop of few.
+    cpu_share = statistics.median(100 * bare.cpu_ms / service.cpu_ms for service, bare in pairs)
+    return (
+        ("bare loop, predictions/s", f"{median_of(bares, lambda one: one.rate):.1f}"),
+        ("service under siege, transactions/s", f"{median_of(services, lambda one: one.rate):.1f}"),
+        ("service of bare", goal.verdict(share)),
+        ("CPU of one bare prediction, ms", f"{median_of(bares, lambda one: one.cpu_ms):.2f}"),
+        ("CPU of one request, ms", f"{median_of(services, lambda one: one.cpu_ms):.2f}"),
+        ("bare of that", goal.verdict(cpu_share)),
+    )
+
+
+def _half_load_rows(
+    latencies: Sequence[BareLatency], halves: Sequence[_HalfLoad], rate: float
+) -> tuple[tuple[str, str], ...]:
+    ratio = statistics.median(half.p99_ms / bare.p50_ms for half, bare in zip(halves, latencies, strict=True))
+    return (
+        (f"bare at half load ({rate:.0f}/s), p50, ms", f"{median_of(latencies, lambda one: one.p50_ms):.1f}"),
+        ("its p99, ms", f"{median_of(latencies, lambda one: one.p99_ms):.1f}"),
+        ("service at half load, p50, ms", f"{median_of(halves, lambda one: one.p50_ms):.1f}"),
+        ("its p99, ms", f"{median_of(halves, lambda one: one.p99_ms):.1f}"),
+        ("p99 of bare p50", Goal(most=2, unit="x").verdict(ratio)),
+        ("not answered at half load", Goal(most=0).verdict(sum(one.unanswered for one in halves))),
+    )
+
+
+def _saturated(server: Server, duration_s: int, *, count_client: bool) -> _Saturated:
+    before_s = server.cpu_s() + count_client * _clients_cpu_s()
+    figures = siege(server.url + "/test", duration_s=duration_s)
+    taken_s = server.cpu_s() + count_client * _clients_cpu_s() - before_s
+    return _Saturated(figures["transactions"] / figures["elapsed_time"], 1000 * taken_s / figures["transactions"])
+
+
+def _clients_cpu_s() -> float:
+    """Return the CPU time of the clients that have ended."""
+    clients = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return clients.ru_utime + clients.ru_stime
 
 
 def _half_load(server: Server, rate: float) -> _HalfLoad:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,9 @@ def at_a_rate(port: int, *, rate: float, duration_s: float) -> list[Answered]:
     return at_rates(port, [(rate, duration_s)])[0]
 
 
-def at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[list[Answered]]:
+def at_rates(
+    port: int, phases: Sequence[tuple[float, float]], *, on_phase_sent: Callable[[], object] = lambda: None
+) -> list[list[Answered]]:
     """Send evenly spaced requests to /test whether or not the ones before are answered.
 
     Each goes on a new connection. Latency is counted from when a request was due, so that a client
@@ -67,14 +69,17 @@ def at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[list[Answ
         port: On the loopback address.
         phases: Requests per second and how long in seconds, one after the other without a pause;
             answers are waited for beyond the last.
+        on_phase_sent: Called when all requests of a phase are sent.
 
     Returns:
         The answers of each phase.
     """
-    return asyncio.run(_at_rates(port, phases))
+    return asyncio.run(_at_rates(port, phases, on_phase_sent))
 
 
-async def _at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[list[Answered]]:
+async def _at_rates(
+    port: int, phases: Sequence[tuple[float, float]], on_phase_sent: Callable[[], object]
+) -> list[list[Answered]]:
     request = b"GET /test HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n"
     begins = time.monotonic()
     sent: list[list[asyncio.Task[Answered]]] = []
@@ -85,6 +90,7 @@ async def _at_rates(port: int, phases: Sequence[tuple[float, float]]) -> list[li
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             tasks.append(asyncio.create_task(_exchange(port, request, due)))
         sent.append(tasks)
+        on_phase_sent()
         begins += duration_s
     return [list(await asyncio.gather(*tasks)) for tasks in sent]
 

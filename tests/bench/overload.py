@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import time
 from collections.abc import Sequence
@@ -11,10 +10,11 @@ from pathlib import Path
 from foodbench.analysis.statistics import percentile
 
 from .clients import Answered, at_a_rate, at_rates, siege, with_status
+from .cores import all_cores, confined_to
 from .servers import Server, our_service
 from .tables import Goal, Table
 
-__all__ = ["measure_overload", "settled_after_s"]
+__all__ = ["cpu_of_a_refusal_s", "measure_overload", "settled_after_s"]
 
 OVERLOAD = 10
 AFTERWARDS_S = 5
@@ -33,25 +33,32 @@ def measure_overload(bundle: Path, *, duration_s: int) -> Table:
         bundle: What is served.
         duration_s: How long.
     """
-    server_core, *others = sorted(os.sched_getaffinity(0))
-    before = os.sched_getaffinity(0)
-    with our_service(bundle, "--queue-capacity", str(QUEUE_CAPACITY), cores=[server_core]) as server:
-        os.sched_setaffinity(0, others or [server_core])
-        try:
-            return _measure(server, bundle.name, duration_s)
-        finally:
-            os.sched_setaffinity(0, before)
+    server_core, *others = all_cores()
+    service = our_service(bundle, "--queue-capacity", str(QUEUE_CAPACITY), cores=[server_core])
+    with service as server, confined_to(others or [server_core]):
+        return _measure(server, bundle.name, duration_s)
 
 
 def _measure(server: Server, name: str, duration_s: int) -> Table:
     alone_s = statistics.median(answer.latency_s for answer in at_a_rate(server.port, rate=1, duration_s=5))
+    loop_cpu_s = [server.event_loop_cpu_s()]
     figures = siege(server.url + "/test", duration_s=max(10, duration_s // 2))
     most = figures["transactions"] / figures["elapsed_time"]
-    cpu_before_s, began = server.event_loop_cpu_s(), time.monotonic()
-    answers, after = at_rates(server.port, [(OVERLOAD * most, duration_s), (most / 2, AFTERWARDS_S)])
+    loop_cpu_s.append(server.event_loop_cpu_s())
+    began = time.monotonic()
+    answers, after = at_rates(
+        server.port,
+        [(OVERLOAD * most, duration_s), (most / 2, AFTERWARDS_S)],
+        on_phase_sent=lambda: loop_cpu_s.append(server.event_loop_cpu_s()),
+    )
     ended = began + duration_s
-    cpu_s = server.event_loop_cpu_s() - cpu_before_s
     admitted, refused = with_status(answers, 200), with_status(answers, 503)
+    refusal_ms = 1000 * cpu_of_a_refusal_s(
+        of_admitted_s=(loop_cpu_s[1] - loop_cpu_s[0]) / figures["transactions"],
+        of_all_s=loop_cpu_s[2] - loop_cpu_s[1],
+        admitted=len(admitted),
+        refused=len(refused),
+    )
     answered_meanwhile = [one for one in admitted if one.sent_s + one.latency_s <= ended]
     rate = len(answered_meanwhile) / (ended - began)
     rows = (
@@ -63,7 +70,7 @@ def _measure(server: Server, name: str, duration_s: int) -> Table:
         ("neither answered nor refused", Goal(most=0).verdict(len(answers) - len(admitted) - len(refused))),
         ("p50 of a refusal, ms", f"{_latency_ms(refused, 50):.2f}"),
         ("p99 of a refusal, ms", f"{_latency_ms(refused, 99):.2f}"),
-        ("CPU of the event loop per request, ms", Goal(most=0.3).verdict(1000 * cpu_s / (len(answers) + len(after)))),
+        ("CPU of a refusal, ms", Goal(most=0.3).verdict(refusal_ms)),
         ("admitted again, s after", Goal(most=2).verdict(_admitted_after_s(ended, after))),
         (
             "usual answering time again, s after",
@@ -71,6 +78,18 @@ def _measure(server: Server, name: str, duration_s: int) -> Table:
         ),
     )
     return Table(f"Overload: {name}, {duration_s} s, queue of {QUEUE_CAPACITY}", ("Figure", "Value"), rows)
+
+
+def cpu_of_a_refusal_s(*, of_admitted_s: float, of_all_s: float, admitted: int, refused: int) -> float:
+    """Return what one refusal takes of the event loop's thread, where nothing else refuses.
+
+    Args:
+        of_admitted_s: What one admitted request takes of it.
+        of_all_s: What it took while it admitted and refused.
+        admitted: How many it admitted then.
+        refused: How many it refused.
+    """
+    return (of_all_s - admitted * of_admitted_s) / refused if refused else float("nan")
 
 
 def _latency_ms(answers: Sequence[Answered], percent: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import httpx
 import psutil
 
 from .bundles import BenchModel
+from .cores import all_cores, confined_to
 
 __all__ = ["Server", "course_server", "our_service"]
 
@@ -84,10 +84,9 @@ def course_server(model: BenchModel, photograph: Path) -> Iterator[Server]:
 
 @contextmanager
 def _running(arguments: list[str], port: int, path: str, cores: Sequence[int] | None) -> Iterator[Server]:
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with confined_to(all_cores() if cores is None else cores):
+        process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        if cores is not None:
-            os.sched_setaffinity(process.pid, cores)
         _wait_until_it_answers(process, f"http://127.0.0.1:{port}{path}")
         yield Server(psutil.Process(process.pid), port)
     finally:

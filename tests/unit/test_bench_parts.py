@@ -6,7 +6,7 @@ import io
 
 import pytest
 from bench.clients import Answered
-from bench.overload import settled_after_s
+from bench.overload import cpu_of_a_refusal_s, settled_after_s
 from bench.photographs import LARGE_PX, SMALL_PX, photograph
 from bench.tables import Goal, Table, median_of
 from PIL import Image
@@ -55,3 +55,7 @@ def test_the_service_has_settled_with_the_first_answer_in_the_usual_time() -> No
     after = [Answered(5.0, 503, 0.001), Answered(6.0, 200, 1.0), Answered(7.0, 200, 0.1), Answered(8.0, 200, 0.3)]
     assert settled_after_s(5.0, after, usual_s=0.1) == pytest.approx(2.1)
     assert settled_after_s(5.0, after[:2], usual_s=0.1) == float("inf")
+
+
+def test_a_refusals_cost_leaves_out_what_was_admitted() -> None:
+    assert cpu_of_a_refusal_s(of_admitted_s=0.002, of_all_s=0.5, admitted=100, refused=1000) == pytest.approx(0.0003)
