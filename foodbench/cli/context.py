@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "current_models",
     "delete_deployment",
+    "find_run",
     "open_experiment",
     "open_store",
     "open_target",
@@ -94,3 +95,23 @@ def delete_deployment(store: Store, target: Target, deployment_id: str) -> None:
     current = store.current()
     if current.deployment == deployment_id:
         store.set_current(current.model_copy(update={"deployment": None}))
+
+
+def find_run(store: Store, run: str | None) -> Path:
+    """Return the folder of the run that is meant: the current one, or one by its folder or id.
+
+    Raises:
+        InputError: There is no such run.
+    """
+    if run is None:
+        current = store.current().run
+        if current is None:
+            raise InputError(f"nothing has been measured into {store.root}", "Measure first: foodbench loadtest")
+        return store.run_directory(*current)
+    path = Path(run)
+    if (path / "run.json").exists():
+        return path
+    matching = [known for known in store.runs() if known.id == run]
+    if not matching:
+        raise InputError(f"there is no run {run} in {store.root}", "Give the folder that holds its run.json")
+    return store.run_directory(matching[0].experiment.name, matching[0].id)

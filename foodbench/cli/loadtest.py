@@ -56,6 +56,7 @@ def loadtest(
     from foodbench.cli.tables import figures_table
     from foodbench.errors import InvalidMeasurement
     from foodbench.pipeline import measure_deployment
+    from foodbench.report.explanation import render_findings
 
     store = open_store(results)
     target = open_target(store)
@@ -69,6 +70,7 @@ def loadtest(
         print_json(result.model_dump(mode="json"))
     else:
         output().print(figures_table(result))
+        output().print(render_findings(result))
     if not result.validity.valid:
         raise InvalidMeasurement(f"this measurement is not valid: {result.validity.cause}", result.validity.fix)
     if not quiet:

@@ -9,7 +9,7 @@ from types import FrameType
 import typer
 from typer.core import TyperGroup
 
-from foodbench.cli import data, delete, deploy, doctor, loadtest, package, report, run, status, train
+from foodbench.cli import data, delete, deploy, doctor, explain, loadtest, package, report, run, status, train
 from foodbench.cli.options import Session
 from foodbench.errors import INTERRUPTED_EXIT_CODE, FoodbenchError, InputError
 
@@ -17,7 +17,7 @@ __all__ = ["app", "main"]
 
 INTERNAL_ERROR_EXIT_CODE = 1
 
-COMMANDS = ("doctor", "data", "train", "package", "deploy", "status", "loadtest", "report", "run", "delete")
+COMMANDS = ("doctor", "data", "train", "package", "deploy", "status", "loadtest", "report", "explain", "run", "delete")
 
 
 class PipelineOrder(TyperGroup):
@@ -46,6 +46,7 @@ app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)
 app.command("loadtest")(loadtest.loadtest)
 app.command("report")(report.report)
+app.command("explain")(explain.explain)
 app.command("run")(run.run)
 app.command("delete")(delete.delete)
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from foodbench.cli.options import DEFAULT_RESULTS, JsonOption, QuietOption, ResultsOption, VerboseOption
-
-if TYPE_CHECKING:
-    from foodbench.store import Store
 
 __all__ = ["report", "show_report"]
 
@@ -24,6 +21,7 @@ def report(
         float | None,
         typer.Option("--accuracy", min=0, max=1, help="Least accuracy a recommended variant must have, as in 0.8."),
     ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print every figure, not only the main ones.")] = False,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
@@ -34,20 +32,22 @@ def report(
 
     Examples: foodbench report · foodbench report results/quickstart/20261124-101500-ab12 --accuracy 0.8
     """
-    from foodbench.cli.context import open_store
+    from foodbench.cli.context import find_run, open_store
 
-    directory = _find_run(open_store(results), run)
-    show_report(directory, accuracy_wanted=accuracy, as_json=as_json, quiet=quiet)
+    directory = find_run(open_store(results), run)
+    show_report(directory, accuracy_wanted=accuracy, full=full, as_json=as_json, quiet=quiet)
 
 
-def show_report(directory: Path, *, accuracy_wanted: float | None = None, as_json: bool, quiet: bool) -> None:
-    """Write the report of the run in ``directory``, and print it."""
+def show_report(
+    directory: Path, *, accuracy_wanted: float | None = None, full: bool = False, as_json: bool, quiet: bool
+) -> None:
+    """Write the report of the run in ``directory``, and print its main figures, or all of them."""
     from foodbench.analysis.advice import advise
     from foodbench.cli.console import output, print_json, remarks
     from foodbench.report import write_report
     from foodbench.report.folder import read_run_folder
     from foodbench.report.summary import summarise, summary_rows
-    from foodbench.report.terminal import render_advice, render_summary
+    from foodbench.report.terminal import render_advice, render_main_figures, render_summary
 
     files = write_report(directory, accuracy_wanted=accuracy_wanted)
     folder = read_run_folder(directory)
@@ -55,24 +55,9 @@ def show_report(directory: Path, *, accuracy_wanted: float | None = None, as_jso
         print_json(summary_rows(folder.variants))
         return
     console = output()
-    console.print(render_summary(summarise(folder.variants, folder.run.experiment.title), width=console.width))
+    summary = summarise(folder.variants, folder.run.experiment.title, unmeasured=folder.unmeasured)
+    console.print(render_summary(summary, width=console.width) if full else render_main_figures(summary))
     console.print(render_advice(advise(folder.variants, accuracy_wanted=accuracy_wanted)))
     if not quiet:
         remarks().print(f"Report: {files.html}")
-
-
-def _find_run(store: Store, run: str | None) -> Path:
-    from foodbench.errors import InputError
-
-    if run is None:
-        current = store.current().run
-        if current is None:
-            raise InputError(f"nothing has been measured into {store.root}", "Measure first: foodbench loadtest")
-        return store.run_directory(*current)
-    path = Path(run)
-    if (path / "run.json").exists():
-        return path
-    matching = [known for known in store.runs() if known.id == run]
-    if not matching:
-        raise InputError(f"there is no run {run} in {store.root}", "Give the folder that holds its run.json")
-    return store.run_directory(matching[0].experiment.name, matching[0].id)
+        remarks().print("Every figure: foodbench report --full; why each variant did what it did: foodbench explain")

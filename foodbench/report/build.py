@@ -54,7 +54,7 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
     """
     folder = read_run_folder(directory)
     title = folder.run.experiment.title
-    summary = summarise(folder.variants, title)
+    summary = summarise(folder.variants, title, unmeasured=folder.unmeasured)
     advice = advise(folder.variants, accuracy_wanted=accuracy_wanted)
     told = verdicts(folder.variants, advice)
     largest_loss = folder.run.experiment.packaging.largest_accuracy_loss

@@ -40,8 +40,8 @@ def summary_markdown(summary: Summary, level: int = 1) -> str:
         f"{'#' * level} {_escaped(summary.title)}",
         *(_section(section, summary.variants) for section in summary.sections),
     ]
-    if summary.remarks:
-        parts.append("\n".join(f"- {_escaped(remark)}" for remark in summary.remarks))
+    if remarks := (*summary.remarks, *summary.healthy):
+        parts.append("\n".join(f"- {_escaped(remark)}" for remark in remarks))
     return "\n\n".join(parts) + "\n"
 
 

@@ -30,6 +30,9 @@ class RunFolder:
     models: tuple[ModelArtifact, ...]
     bundles: tuple[ServingBundle, ...]
     variants: tuple[VariantFacts, ...]
+    """Those with a cell."""
+    unmeasured: tuple[str, ...]
+    """Names of the experiment's other variants: loads run by hand need not reach them all."""
 
     def cell_directory(self, cell: CellResult) -> Path:
         """Return the folder of a cell's streams."""
@@ -49,7 +52,7 @@ def read_run_folder(directory: Path) -> RunFolder:
             raise StoreError(f"{directory} has a cell named {cell.cell!r}", "A cell's name is that of its folder")
     models = _sorted_as([spec.name for spec in run.experiment.models], _read_all(directory / "models", ModelArtifact))
     bundles = _read_all(directory / "bundles", ServingBundle)
-    variants = join_variants(
+    joined = join_variants(
         run.experiment.variants,
         cells,
         models,
@@ -57,8 +60,10 @@ def read_run_folder(directory: Path) -> RunFolder:
         host=run.provenance,
         largest_accuracy_loss=run.experiment.packaging.largest_accuracy_loss,
     )
+    variants = tuple(facts for facts in joined if facts.cells)
     in_order = tuple(cell for facts in variants for cell in facts.cells)
-    return RunFolder(directory, run, in_order, models, bundles, variants)
+    unmeasured = tuple(facts.name for facts in joined if not facts.cells)
+    return RunFolder(directory, run, in_order, models, bundles, variants, unmeasured)
 
 
 def _read_all(folder: Path, kind: type[AnyRecord]) -> tuple[AnyRecord, ...]:

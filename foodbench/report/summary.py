@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from foodbench.analysis.diagnosis import explain
+from foodbench.analysis.diagnosis import diagnose, explain
 from foodbench.analysis.statistics import samples_needed
 from foodbench.analysis.variants import Measured, Spread, VariantFacts, spread_of
 from foodbench.records.loads import FailureKind
@@ -52,11 +52,19 @@ class Summary:
     variants: tuple[str, ...]
     sections: tuple[Section, ...]
     remarks: tuple[str, ...]
-    """What was not valid or failed, and why; a line each."""
+    """What went wrong with which variant and why, what was not valid, what was not measured; a line each."""
+    healthy: tuple[str, ...] = ()
+    """The variants that no fault was found in; a line each."""
 
 
-def summarise(variants: Sequence[VariantFacts], title: str) -> Summary:
-    """Return the summary table of a run."""
+def summarise(variants: Sequence[VariantFacts], title: str, *, unmeasured: Sequence[str] = ()) -> Summary:
+    """Return the summary table of a run.
+
+    Args:
+        variants: Those measured, or that failed.
+        title: Of the experiment.
+        unmeasured: Names of the experiment's other variants.
+    """
     sections = []
     for name, figures in SECTIONS:
         rows = [_row(figure, variants) for figure in figures if figure.label]
@@ -65,7 +73,7 @@ def summarise(variants: Sequence[VariantFacts], title: str) -> Summary:
         sections.append(Section(name, tuple(rows)))
     sections.append(Section("Validity", _validity_rows(variants)))
     names = tuple(facts.name for facts in variants)
-    return Summary(title, names, tuple(sections), tuple(_remarks(variants)))
+    return Summary(title, names, tuple(sections), tuple(_remarks(variants, unmeasured)), tuple(_healthy(variants)))
 
 
 def _row(figure: Figure | Fact, variants: Sequence[VariantFacts]) -> Row:
@@ -131,19 +139,31 @@ def _validity_rows(variants: Sequence[VariantFacts]) -> tuple[Row, ...]:
     return tuple(Row(label, tuple(Shown(text) for text in texts)) for label, texts in rows)
 
 
-def _remarks(variants: Sequence[VariantFacts]) -> Iterable[str]:
+def _remarks(variants: Sequence[VariantFacts], unmeasured: Sequence[str]) -> Iterable[str]:
     """Too long for the columns of a table: cause, fix and explanation of each variant that has them."""
     for facts in variants:
         if not facts.validity.valid:
             yield f"{facts.name} is not valid: {facts.validity.cause}. Fix: {facts.validity.fix}."
         if facts.accuracy_loss is not None and facts.accuracy_loss.remark:
             yield f"{facts.name}: its runtime is {facts.accuracy_loss.remark}."
-        if explained := _explained(facts):
-            yield f"{facts.name}: {explained}."
+        if _has_findings(facts):
+            yield f"{facts.name}: {_explained(facts)}."
+    if unmeasured:
+        yield f"Not measured in this run: {', '.join(unmeasured)}."
+
+
+def _healthy(variants: Sequence[VariantFacts]) -> Iterable[str]:
+    return (f"{facts.name}: {_explained(facts)}." for facts in variants if facts.cells and not _has_findings(facts))
+
+
+def _has_findings(facts: VariantFacts) -> bool:
+    return any(diagnose(cell) for cell in facts.cells)
 
 
 def _explained(facts: VariantFacts) -> str:
-    return "; ".join(dict.fromkeys(text for cell in facts.cells if (text := explain(cell))))
+    """Return what explains a variant's cells, those with findings only, if any has them; equal lines once."""
+    telling = [cell for cell in facts.cells if diagnose(cell)] or facts.cells
+    return "; ".join(dict.fromkeys(explain(cell) for cell in telling))
 
 
 def summary_rows(variants: Sequence[VariantFacts]) -> list[dict[str, Value]]:

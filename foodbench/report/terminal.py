@@ -1,4 +1,4 @@
-"""The summary for a terminal: as many variants beside one another as its width allows."""
+"""The summary for a terminal: the main figures, a line each variant, or all of them, as many variants as fit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,21 @@ from foodbench.analysis.advice import Advice
 from foodbench.report.names import wrapped
 from foodbench.report.summary import Shown, Summary
 
-__all__ = ["render_advice", "render_summary"]
+__all__ = ["render_advice", "render_main_figures", "render_summary"]
+
+MAIN_FIGURES = {
+    "Evaluation accuracy": "Accuracy",
+    "Transaction rate (tps)": "Rate (/s)",
+    "Response time (s)": "Answer (s)",
+    "Availability (%)": "Answered (%)",
+    "Memory under load, in total, mean (MiB)": "Memory (MiB)",
+    "Replicas, mean": "Replicas",
+    "Cost: core-hours per million transactions": "Core-h per million",
+    "Numbers valid": "Valid",
+}
+"""Rows of the summary, and what they are called as columns."""
+
+NAME_WIDTH = 24
 
 LABEL_WIDTH = 26
 VARIANT_WIDTH = 16
@@ -33,7 +47,28 @@ def render_summary(summary: Summary, *, width: int = 80) -> Group:
     beside = max(1, (width - LABEL_WIDTH) // (VARIANT_WIDTH + SPACING))
     starts = range(0, max(1, len(summary.variants)), beside)
     tables = (_table(summary, slice(start, start + beside)) for start in starts)
-    return Group(*tables, *(Text(remark) for remark in summary.remarks))
+    return Group(*tables, *(Text(remark) for remark in (*summary.remarks, *summary.healthy)))
+
+
+def render_main_figures(summary: Summary) -> Group:
+    """Return the main figures, a line for each variant, and what must be said beside them."""
+    rows = {row.label: row for section in summary.sections for row in section.rows}
+    table = Table(
+        title=Text(summary.title),
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_edge=False,
+    )
+    table.add_column("", width=NAME_WIDTH, overflow="fold")
+    for name in MAIN_FIGURES.values():
+        table.add_column(name, justify="right")
+    for place, name in enumerate(summary.variants):
+        table.add_row(Text(wrapped(name, NAME_WIDTH)), *(_cell(rows[label].cells[place]) for label in MAIN_FIGURES))
+    marks = dict.fromkeys(cell.text for cell in rows["Measured on"].cells)
+    measured_on = [Text(f"Accuracy was measured on: {'; '.join(marks)}")] if marks else []
+    return Group(table, *measured_on, *(Text(remark) for remark in summary.remarks))
 
 
 def _table(summary: Summary, shown: slice) -> Table:

@@ -40,6 +40,8 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: tuple[s
         (("loadtest", "--deployment", "hpa-0"), "no deployment hpa-0"),
         (("report",), "nothing has been measured"),
         (("report", "yesterday"), "no run yesterday"),
+        (("explain",), "nothing has been measured"),
+        (("explain", "yesterday"), "no run yesterday"),
         (("delete", "hpa-0"), "no deployment hpa-0"),
         (("run", "--resume"), "no run of quickstart"),
         (("package",), "no model has been trained"),

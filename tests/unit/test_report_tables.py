@@ -1,17 +1,19 @@
 import csv
 import io
+from pathlib import Path
 
 import builders
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 
 from foodbench.analysis.advice import advise
 from foodbench.analysis.variants import VariantFacts, join_variants
 from foodbench.analysis.verdicts import verdicts
 from foodbench.records.models import WeightsUsed
 from foodbench.report.files import advice_markdown, summary_csv, summary_markdown
+from foodbench.report.folder import read_run_folder
 from foodbench.report.summary import Summary, summarise, summary_rows
-from foodbench.report.terminal import render_advice, render_summary
+from foodbench.report.terminal import MAIN_FIGURES, render_advice, render_main_figures, render_summary
 
 REPORT_ROWS = (
     "Transactions",
@@ -92,6 +94,43 @@ def test_the_terminals_tables_fit_and_show_every_variant_and_mark(summary: Summa
     tables = text.count("Evaluation accuracy\n") + text.count("Evaluation accuracy ") - text.count("accuracy of the")
     assert text.count("Measured on") == tables
     assert text.count("Transactions ") == {80: 2, 100: 2, 200: 1}[width]
+
+
+def printed(group: Group, width: int = 100) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console.print(group)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_main_figures_have_a_line_for_each_variant_and_what_must_be_said(summary: Summary) -> None:
+    text = printed(render_main_figures(summary), 120)
+    assert MAIN_FIGURES.keys() <= rows_of(summary).keys()
+    (line,) = [line for line in text.splitlines() if line.startswith("resnet101v2-single  ")]
+    assert line.split() == ["resnet101v2-single", "0.8473", "4.78", "1.670", "8.58", "404.9", "1.00", "31.605", "NO"]
+    assert "Accuracy was measured on: Food-11-like (64 px)" in text
+    assert "resnet101v2-single is not valid" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_what_happened_to_each_variant_is_told_in_one_line(summary: Summary) -> None:
+    told = [*summary.remarks, *summary.healthy]
+    for name in summary.variants:
+        assert len([line for line in told if line.startswith(f"{name}: ")]) == 1
+    assert "1,033 connections refused" in "".join(summary.remarks)
+    assert "no fault found" in "".join(summary.healthy)
+    markdown = summary_markdown(summary)
+    assert all(line.split(":")[0] in markdown for line in told)
+
+
+def test_variants_that_were_not_measured_are_named_and_have_no_column(tmp_path: Path) -> None:
+    directory = builders.write_run(tmp_path, cells=builders.report_cells()[1:2])
+    folder = read_run_folder(directory)
+    summary = summarise(folder.variants, "x", unmeasured=folder.unmeasured)
+    assert summary.variants == ("mobilenet-single",)
+    others = ", ".join(cell.variant.name for cell in builders.report_cells() if cell.variant.name != "mobilenet-single")
+    assert f"Not measured in this run: {others}." in summary.remarks
+    assert [row["variant"] for row in summary_rows(folder.variants)] == ["mobilenet-single"]
 
 
 def test_repeats_are_shown_as_median_and_range() -> None:
