@@ -32,6 +32,9 @@ DEFAULT_DEADLINE_S = 30.0
 DEFAULT_DRAIN_S = 5.0
 """Endpoints and load balancers were seen to notice within 5 s that a replica is no longer ready."""
 
+DEFAULT_LINGER_S = 5.0
+"""As much again for one that is slower. What a client sends that never notices is refused after it."""
+
 BACKLOG = 2048
 
 
@@ -79,6 +82,7 @@ def _serve(options: argparse.Namespace) -> int:
             settings=_settings(options),
             limits=Limits(most_body_bytes=options.most_body_bytes, read_timeout_s=options.read_timeout_s),
             drain_s=options.drain_s,
+            linger_s=options.linger_s,
         )
         with _listener(options.host, options.port) as listener:
             return run(service, listener)
@@ -142,6 +146,13 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_DRAIN_S,
         metavar="S",
         help="serve on for S after SIGTERM (%(default)s)",
+    )
+    add(
+        "--linger-s",
+        type=_seconds,
+        default=DEFAULT_LINGER_S,
+        metavar="S",
+        help="after that, serve on while requests still come, S more at most (%(default)s)",
     )
     add(
         "--read-timeout-s",

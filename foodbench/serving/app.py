@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from foodbench.serving import openapi, page
 from foodbench.serving.answers import refusal
+from foodbench.serving.draining import PROBE_PATHS
 from foodbench.serving.lifecycle import Lifecycle
 from foodbench.serving.metrics import Metrics
 from foodbench.serving.predictions import Predictions
@@ -105,12 +106,15 @@ def _predicting(app: ASGIApp, predictions: Predictions) -> ASGIApp:
 
 
 def _closing_while_draining(app: ASGIApp, lifecycle: Lifecycle) -> ASGIApp:
-    """Return ``app``, ending connections after their answer once the replica drains.
+    """Return ``app``, counting requests, and ending connections after their answer once the replica drains.
 
     A client that holds a connection open would otherwise send its next request into its end.
     """
 
     async def closing(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] not in PROBE_PATHS:
+            lifecycle.requests += 1
+
         async def send_and_close(message: Message) -> None:
             if lifecycle.state == "draining" and message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", []), (b"connection", b"close")]}

@@ -14,6 +14,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self._state: State = "loading"
+        self.requests = 0
+        """Begun since the start, those of probes left out."""
 
     @property
     def state(self) -> State:

@@ -9,9 +9,10 @@ import math
 import signal
 import socket
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -19,6 +20,7 @@ from foodbench.serving.admission import WaitingRoom
 from foodbench.serving.app import build_app
 from foodbench.serving.bundle import BundleManifest
 from foodbench.serving.connections import limited_protocol
+from foodbench.serving.draining import PROBE_PATHS, Traffic, until_unused
 from foodbench.serving.info import information
 from foodbench.serving.lifecycle import Lifecycle
 from foodbench.serving.limits import BodyReader, Limits
@@ -45,7 +47,9 @@ class Service:
     settings: Settings
     limits: Limits
     drain_s: float
-    """How long it serves on, unready, after SIGTERM."""
+    """How long it serves on at least, unready, after SIGTERM."""
+    linger_s: float
+    """How much longer it serves on while requests still come."""
 
 
 def run(service: Service, listener: socket.socket) -> int:
@@ -133,6 +137,7 @@ class _Replica:
             )
         )
         self._exit_code = 0
+        self._draining: asyncio.Task[None] | None = None
 
     async def serve(self, listener: socket.socket) -> int:
         loop = asyncio.get_running_loop()
@@ -151,6 +156,8 @@ class _Replica:
             raise
         finally:
             await serving
+            if self._draining is not None:
+                self._draining.cancel()
             await asyncio.to_thread(self._pool.stop)
         return self._exit_code
 
@@ -167,13 +174,24 @@ class _Replica:
             self._server.should_exit = True
             return
         self._lifecycle.drain()
-        asyncio.get_running_loop().call_later(self._service.drain_s, self._end)
+        self._draining = asyncio.create_task(self._end_once_unused())
 
     def _on_interrupt(self) -> None:
         self._exit_code = INTERRUPTED_EXIT_CODE
         self._server.force_exit = self._server.should_exit
         self._lifecycle.drain()
         self._end()
+
+    async def _end_once_unused(self) -> None:
+        await until_unused(self._traffic, least_s=self._service.drain_s, linger_s=self._service.linger_s)
+        self._end()
+
+    def _traffic(self) -> Traffic:
+        # Of uvicorn's protocols only those that ``limited_protocol`` builds upon are here, and both have it.
+        connections: Iterable[Any] = self._server.server_state.connections
+        last = [connection.cycle for connection in connections]
+        used = [cycle for cycle in last if cycle is not None and cycle.scope["path"] not in PROBE_PATHS]
+        return Traffic(requests=self._lifecycle.requests, connections=len(used))
 
     def _end(self) -> None:
         self._server.should_exit = True

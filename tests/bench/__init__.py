@@ -7,4 +7,6 @@ throughput   against Flask and ``model.predict``, siege's ten users
 ceiling      against decoding and inference alone, and latency at half load
 memory       after 500 requests and after 50,000
 overload     ten times as many requests as it can compute
+cycles       replicas that come and go under load
+chaos        replicas killed at random under load
 """

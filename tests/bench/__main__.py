@@ -9,11 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
+from foodbench.records.deployments import LoadBalancer
 from foodbench.records.names import Runtime
+
+# The tests' own modules, which their configuration puts on the path, are used here too.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tiny_bundles import make_bundle
 
 from .bundles import BenchModel, bundle_for, make_model
 from .ceiling import PLACEMENTS, measure_ceiling
+from .chaos import measure_chaos
+from .cycles import measure_cycles
 from .overload import measure_overload
 from .photographs import LARGE_PX, SMALL_PX, photograph
 from .steadiness import measure_steadiness
@@ -37,6 +46,10 @@ class Bench:
     """Pairs of measurements in turn."""
     siege_s: int
     """Of one siege of the throughput's rounds."""
+    cycles: int
+    """Replicas started and stopped for each kind of connection and load balancer."""
+    seed: int
+    """Of what happens at random."""
     _made: dict[str, BenchModel] = field(default_factory=dict)
 
     def model(self, backbone: str) -> BenchModel:
@@ -48,6 +61,13 @@ class Bench:
     def bundle(self, backbone: str, runtime: Runtime, side_px: int) -> Path:
         """Return a bundle whose /test predicts a drawn photograph of that side."""
         return bundle_for(self.model(backbone), runtime, photograph(side_px), self.directory)
+
+    def tiny_bundle(self) -> Path:
+        """Return a bundle whose model costs next to nothing."""
+        bundle = self.directory / "tiny"
+        if not bundle.exists():
+            make_bundle(bundle)
+        return bundle
 
     def shortened(self, usual: int, quick: int) -> int:
         """Return a duration or a count."""
@@ -88,11 +108,34 @@ def overload(bench: Bench) -> Iterator[Table]:
     yield measure_overload(bundle, duration_s=bench.shortened(60, 10))
 
 
+def cycles(bench: Bench) -> Iterator[Table]:
+    connections: tuple[Literal["close", "keep-alive"], ...] = ("close", "keep-alive")
+    balancers: tuple[LoadBalancer, ...] = ("haproxy", "built-in")
+    for connection in connections:
+        for balancer in balancers:
+            directory = bench.directory / f"cycles-{connection}-{balancer}"
+            yield measure_cycles(
+                bench.tiny_bundle(),
+                directory,
+                cycles=bench.shortened(bench.cycles, 2),
+                connection=connection,
+                balancer=balancer,
+            )
+
+
+def chaos(bench: Bench) -> Iterator[Table]:
+    yield measure_chaos(
+        bench.tiny_bundle(), bench.directory / "chaos", duration_s=bench.shortened(120, 10), seed=bench.seed
+    )
+
+
 QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "throughput": throughput,
     "ceiling": ceiling,
     "memory": memory,
     "overload": overload,
+    "cycles": cycles,
+    "chaos": chaos,
 }
 
 
@@ -109,6 +152,8 @@ def main() -> int:
             every_runtime=options.every_runtime,
             rounds=options.rounds,
             siege_s=options.siege_s,
+            cycles=options.cycles,
+            seed=options.seed,
         )
         bench.directory.mkdir(parents=True, exist_ok=True)
         for question in options.questions or QUESTIONS:
@@ -128,6 +173,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
     add("--rounds", type=int, default=5, metavar="N", help="of both sides in turn (%(default)s)")
     add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput; %(default)s)")
+    add("--cycles", type=int, default=100, metavar="N", help="replicas started and stopped (cycles; %(default)s)")
+    add("--seed", type=int, default=1, metavar="N", help="of what happens at random (chaos; %(default)s)")
     given = os.environ.get("FOODBENCH_WEIGHTS")
     add(
         "--weights",

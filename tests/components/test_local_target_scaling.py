@@ -29,7 +29,7 @@ pytestmark = pytest.mark.processes
 
 STAND_IN = [sys.executable, str(Path(__file__).with_name("stand_in_service.py"))]
 PATIENCE_S = 60.0
-ROUNDS = 3
+ROUNDS = 1
 
 
 class Clients:

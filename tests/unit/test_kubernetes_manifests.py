@@ -146,7 +146,8 @@ def test_pods_wait_for_their_endpoints_to_settle_and_have_time_to_finish(documen
     hook = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     service = _parser().parse_args(pod["containers"][0]["args"])
     assert hook[0] == "sleep"
-    assert pod["terminationGracePeriodSeconds"] > int(hook[1]) + service.drain_s + service.deadline_s
+    serves_on_s = int(hook[1]) + service.drain_s + service.linger_s
+    assert pod["terminationGracePeriodSeconds"] > serves_on_s + service.deadline_s
 
 
 def test_the_container_runs_the_service_as_it_wants_to_be_run(documents: tuple[Document, ...]) -> None:

@@ -23,6 +23,7 @@ SOCKET_NAME = "haproxy.sock"
 MOST_CONNECTIONS = 10_000
 START_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 5.0
+COMMAND_ATTEMPTS = 3
 STOP_TIMEOUT_S = 2.0
 
 REMEDY = "Install HAProxy (apt install haproxy), or foodbench[haproxy] on Linux"
@@ -110,6 +111,7 @@ class HAProxy:
         self._env = env
         self._child: Child | None = None
         self._ports: dict[int, int] = {}
+        self._changing = asyncio.Lock()
 
     @property
     def name(self) -> Literal["haproxy"]:
@@ -152,33 +154,40 @@ class HAProxy:
 
     async def add(self, slot: int, port: int) -> None:
         """Send new connections to a replica too."""
-        self._ports[slot] = port
-        await self._command(f"set server replicas/s{slot} addr 127.0.0.1 port {port}")
-        await self._command(f"set server replicas/s{slot} state ready")
+        async with self._changing:
+            self._ports[slot] = port
+            await self._admit(slot, port)
 
     async def drain(self, slot: int) -> None:
         """Send no new connections to a replica; those it has stay."""
-        if self._ports.pop(slot, None) is not None:
-            await self._command(f"set server replicas/s{slot} state drain")
+        async with self._changing:
+            if self._ports.pop(slot, None) is not None:
+                await self._command(f"set server replicas/s{slot} state drain")
 
     async def remove(self, slot: int) -> None:
         """Forget a replica."""
-        self._ports.pop(slot, None)
-        await self._command(f"set server replicas/s{slot} state maint")
+        async with self._changing:
+            self._ports.pop(slot, None)
+            await self._command(f"set server replicas/s{slot} state maint")
 
     async def connections(self, slot: int) -> int:
-        """Return how many connections a replica has."""
-        return parse_connections(await self._ask("show stat")).get(slot, 0)
+        """Return how many connections a replica has: none while HAProxy is down, for they ended with it."""
+        return parse_connections(await self._command("show stat")).get(slot, 0)
 
     async def restore(self) -> bool:
         """Start it again, with its replicas, if it has died; say whether it had."""
         if self._child is None or self._child.exit_code() is None:
             return False
-        ports = dict(self._ports)
-        await self.start()
-        for slot, port in ports.items():
-            await self.add(slot, port)
+        # A replica that drained meanwhile must not come back.
+        async with self._changing:
+            await self.start()
+            for slot, port in self._ports.items():
+                await self._admit(slot, port)
         return True
+
+    async def _admit(self, slot: int, port: int) -> None:
+        await self._command(f"set server replicas/s{slot} addr 127.0.0.1 port {port}")
+        await self._command(f"set server replicas/s{slot} state ready")
 
     async def stop(self) -> None:
         """End it at once: whoever still has a connection has been waited for."""
@@ -193,10 +202,23 @@ class HAProxy:
             await asyncio.sleep(0.02)
         (self._directory / SOCKET_NAME).unlink(missing_ok=True)
 
-    async def _command(self, command: str) -> None:
-        # While it is down there is nothing to tell it; ``restore`` tells it all that is known.
-        with contextlib.suppress(OSError, TimeoutError):
-            await self._ask(command)
+    async def _command(self, command: str) -> str:
+        """Have a command obeyed, and return the answer; nothing while it is down: ``restore`` tells it all then.
+
+        One that gets no answer in time is given again: unheard, it would leave a replica that ends among those
+        that get connections.
+
+        Raises:
+            RunFailed: It runs and does not answer.
+        """
+        for _ in range(COMMAND_ATTEMPTS):
+            try:
+                return await self._ask(command)
+            except TimeoutError:
+                continue
+            except OSError:
+                return ""
+        raise RunFailed(f"HAProxy did not answer within {COMMAND_ATTEMPTS * COMMAND_TIMEOUT_S:g} s to: {command}")
 
     async def _ask(self, command: str) -> str:
         address = _shortest(self._directory / SOCKET_NAME)

@@ -32,8 +32,10 @@ __all__ = ["main", "service_command"]
 
 SERVICE = (sys.executable, "-P", "-m", "foodbench.serving")
 """-P: never what happens to lie in the working folder."""
-DRAIN_S = 5.0
-GRACE_S = 30.0
+DRAIN_S = 1.0
+"""For connections that end by themselves. Those that clients keep are ended by the service, which knows their requests."""
+GRACE_S = 45.0
+"""As in ``manifests/``."""
 SERVICE_DRAIN_S = 0.5
 """The load balancer has been told before the service is, so the service need not wait for it to notice."""
 

@@ -37,7 +37,7 @@ __all__ = ["LocalTarget", "Orphans"]
 
 POLL_S = 0.05
 REMOVAL_ATTEMPTS = 5
-STOP_GRACE_S = 40.0
+STOP_GRACE_S = 60.0
 """For a supervisor told to stop: its replicas' own grace period, and some more."""
 
 
