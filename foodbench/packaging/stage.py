@@ -60,6 +60,8 @@ def package(
     stored = store.find_bundle(digest)
     if stored is not None:
         return stored
+    if artifact.token_training_images is not None:
+        dataset = dataset.reduced(artifact.spec.token_training.images_per_class)
     try:
         with store.fresh_directory(store.bundle_directory(digest)) as directory:
             bundle = _package_into(directory, digest, artifact, runtime, dataset, store, progress)

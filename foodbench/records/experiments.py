@@ -25,6 +25,7 @@ __all__ = [
     "Resources",
     "Runtime",
     "SyntheticData",
+    "TokenTraining",
     "Variant",
 ]
 
@@ -108,11 +109,24 @@ class Recipe(Record):
     early_stopping_patience_epochs: int = Field(default=4, ge=1)
 
 
+class TokenTraining(Record):
+    """How a model is trained whose speed and memory are wanted, but whose ImageNet weights are not at hand.
+
+    From random weights no affordable training would reach the accuracy of the architecture, so this is only
+    enough to leave a model that can be packaged and served. It takes the place of the recipe.
+    """
+
+    images_per_class: int = Field(default=8, ge=1)
+    """Of each split, for evaluation and calibration too."""
+    epochs: int = Field(default=1, ge=1)
+
+
 class ModelSpec(Record):
     """A model to train.
 
-    ``weights`` is ``"imagenet"``, ``"none"`` (random, marked so wherever its accuracy shows) or the
-    path of a weights file. ``scaling`` is None for the backbone's own preprocessing.
+    ``weights`` is ``"imagenet"``, ``"none"`` (random, marked so wherever its accuracy shows),
+    ``"imagenet-or-random"`` (random where ImageNet's are not at hand, with token training instead of the
+    recipe, marked so) or the path of a weights file. ``scaling`` is None for the backbone's own preprocessing.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)
@@ -122,6 +136,7 @@ class ModelSpec(Record):
     weights: str = "imagenet"
     scaling: Literal["zero-to-one", "minus-one-to-one", "caffe"] | None = None
     recipe: Recipe = Recipe()
+    token_training: TokenTraining = TokenTraining()
 
 
 class Resources(Record):

@@ -84,12 +84,16 @@ class ModelArtifact(Record):
     """Of both phases, and of decoding where the images were not cached; of a run gone on with, its last part."""
     peak_memory_bytes: int | None = None
     """Largest resident set of the training process, TensorFlow included; None where it could not be read."""
+    token_training_images: int | None = None
+    """Training images of a token training; None where the recipe was followed on all of them."""
     provenance: Provenance
 
     @property
     def marks(self) -> tuple[str, ...]:
         """What must be said wherever this model's accuracy is shown."""
         marks = [self.dataset.label]
-        if self.weights.kind == "random":
+        if self.token_training_images is not None:
+            marks.append(f"random initial weights, token training on {self.token_training_images} images")
+        elif self.weights.kind == "random":
             marks.append("random initial weights")
         return tuple(marks)

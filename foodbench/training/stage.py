@@ -17,7 +17,7 @@ from foodbench.records.experiments import ModelSpec
 from foodbench.records.models import Evaluation, ModelArtifact
 from foodbench.store import Store
 from foodbench.training.catalogue import resolve, scaling_of
-from foodbench.training.weights import InitialWeights, find_weights, sha256_of
+from foodbench.training.weights import InitialWeights, find_weights, sha256_of, token_recipe
 
 if TYPE_CHECKING:
     from foodbench.training.backbones import Classifier
@@ -39,7 +39,8 @@ def train(
     The stored Keras model takes float32 images that are scaled already (``imaging.scale``), (n, size,
     size, 3), and answers class probabilities, (n, classes). With ``weights = "none"`` the head phase
     trains the whole model; the artifact says so (``head_phase_trained``), and its marks say that the
-    initial weights were random.
+    initial weights were random. With ``"imagenet-or-random"`` and no weights at hand, the token training
+    takes the place of the recipe, on a part of the data set; the marks say that too.
 
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
@@ -57,6 +58,9 @@ def train(
     """
     spec = resolve(spec)
     weights = find_weights(spec, weights_directory)
+    if weights.substituted:
+        spec = spec.model_copy(update={"recipe": token_recipe(spec)})
+        dataset = dataset.reduced(spec.token_training.images_per_class)
     digest = model_digest(spec, dataset, weights)
     stored = store.find_model(digest)
     if stored is not None:
@@ -77,6 +81,11 @@ def model_digest(spec: ModelSpec, dataset: Dataset, weights: InitialWeights) -> 
 def _train_anew(
     spec: ModelSpec, dataset: Dataset, store: Store, weights: InitialWeights, digest: str, progress: Progress
 ) -> ModelArtifact:
+    if weights.substituted:
+        progress.say(
+            f"{spec.name}: the ImageNet weights of {spec.backbone} are not at hand. It gets random ones and a token "
+            f"training on {len(dataset.files['training'])} images: its speed and memory will be right, its accuracy not"
+        )
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
     from foodbench.training.backbones import build_classifier, count_parameters
@@ -122,6 +131,7 @@ def _train_anew(
         keras_file_bytes=keras_file_bytes,
         training_duration_s=duration_s,
         peak_memory_bytes=peak_memory_bytes(),
+        token_training_images=len(dataset.files["training"]) if weights.substituted else None,
         provenance=read_provenance(),
     )
     store.save_model(artifact)

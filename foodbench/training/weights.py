@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foodbench.errors import InputError, MachineError
-from foodbench.records.experiments import ModelSpec
+from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import WeightsUsed
 from foodbench.training.catalogue import find_backbone, weights_file_names
 
-__all__ = ["InitialWeights", "find_weights", "keras_models_directory", "sha256_of"]
+__all__ = ["InitialWeights", "find_weights", "keras_models_directory", "sha256_of", "token_recipe"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class InitialWeights:
     used: WeightsUsed
     path: Path | None
     """None for random ones."""
+    substituted: bool = False
+    """Whether random ones stand in for ImageNet's, which are not at hand."""
 
 
 def keras_models_directory() -> Path:
@@ -34,7 +36,8 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
     """Find the weights that ``spec`` asks for.
 
     Args:
-        spec: Resolved (see ``catalogue.resolve``). Its ``weights`` is "imagenet", "none" or a path.
+        spec: Resolved (see ``catalogue.resolve``). Its ``weights`` is "imagenet", "imagenet-or-random", "none" or
+            a path.
         directory: Holds Keras' official files; Keras' own folder is looked into after it.
 
     Raises:
@@ -43,18 +46,28 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
     """
     if spec.weights == "none":
         return InitialWeights(WeightsUsed(kind="random"), None)
-    if spec.weights == "imagenet":
+    if spec.weights in ("imagenet", "imagenet-or-random"):
         path = _find_imagenet(
             spec, [keras_models_directory()] if directory is None else [directory, keras_models_directory()]
         )
+        if path is None:
+            return InitialWeights(WeightsUsed(kind="random"), None, substituted=True)
         return InitialWeights(WeightsUsed(kind="imagenet", file_name=path.name, sha256=sha256_of(path)), path)
     path = Path(spec.weights).expanduser()
     if not path.is_file():
         raise InputError(
             f"model {spec.name}: weights = {spec.weights!r} is no file",
-            'Give "imagenet", "none" or the path of a weights file',
+            'Give "imagenet", "imagenet-or-random", "none" or the path of a weights file',
         )
     return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
+
+
+def token_recipe(spec: ModelSpec) -> Recipe:
+    """Return the recipe of a token training."""
+    recipe, epochs = spec.recipe, spec.token_training.epochs
+    head = recipe.head.model_copy(update={"epochs": epochs})
+    fine_tuning = recipe.fine_tuning.model_copy(update={"epochs": 0})
+    return recipe.model_copy(update={"head": head, "fine_tuning": fine_tuning, "augmentation": None})
 
 
 def sha256_of(path: Path) -> str:
@@ -63,14 +76,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _find_imagenet(spec: ModelSpec, directories: Sequence[Path]) -> Path:
+def _find_imagenet(spec: ModelSpec, directories: Sequence[Path]) -> Path | None:
     names = weights_file_names(find_backbone(spec.backbone), spec.width, spec.input_size_px)
     for path in (directory / name for name in names for directory in directories):
         if path.is_file():
             return path
+    if spec.weights == "imagenet-or-random":
+        return None
     raise MachineError(
         f"model {spec.name}: the ImageNet weights of {spec.backbone} are not on this machine, "
         f"and foodbench downloads nothing by itself. Keras' file {' or '.join(names)} is needed",
-        f'Put it into {directories[0]} (or name its folder by --weights), or set weights = "none" '
-        "to begin with random weights",
+        f"Put it into {directories[0]} (or name its folder by --weights), or set weights = "
+        '"none" to begin with random weights, or "imagenet-or-random" for speed and memory alone',
     )

@@ -13,7 +13,7 @@ from tiny_training import Heard, draw_dataset, tiny_recipe, tiny_spec
 from foodbench.data import load_arrays
 from foodbench.errors import InputError
 from foodbench.progress import Silent
-from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining, ModelSpec
+from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining, ModelSpec, TokenTraining
 from foodbench.records.models import ModelArtifact, WeightsUsed
 from foodbench.store import Store
 from foodbench.training import train
@@ -101,6 +101,22 @@ def test_another_specification_is_another_model(once: Once, changed: dict[str, A
     dataset, random = draw_dataset(once.store), InitialWeights(WeightsUsed(kind="random"), None)
     assert model_digest(resolve(tiny_spec()), dataset, random) == once.artifact.digest
     assert model_digest(resolve(tiny_spec(**changed)), dataset, random) != once.artifact.digest
+
+
+def test_weights_not_at_hand_are_random_with_a_token_training_and_say_so(
+    once: Once, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    token = TokenTraining(images_per_class=1, epochs=1)
+    recipe = tiny_recipe(head=HeadTraining(epochs=30), fine_tuning=FineTuning(epochs=30))
+    progress = Heard()
+    artifact = trained(
+        once.store, tiny_spec(weights="imagenet-or-random", recipe=recipe, token_training=token), progress
+    )
+    assert artifact.weights.kind == "random"
+    assert artifact.marks == ("synthetic images", "random initial weights, token training on 11 images")
+    assert (len(artifact.epochs), artifact.evaluation.images) == (1, 11)
+    assert any("the ImageNet weights of MobileNetV2 are not at hand" in line for line in progress.lines)
 
 
 def test_equal_seeds_train_equal_models(tmp_path: Path) -> None:
