@@ -21,6 +21,7 @@ __all__ = ["HAProxy", "configuration", "find_haproxy", "parse_connections"]
 
 SOCKET_NAME = "haproxy.sock"
 MOST_CONNECTIONS = 10_000
+HIGHEST_WEIGHT = 256
 START_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 5.0
 COMMAND_ATTEMPTS = 3
@@ -49,10 +50,12 @@ def configuration(*, listening_fd: int, slots: int, most_connections: int) -> st
     """Return the configuration. Paths in it are relative to the deployment's folder.
 
     ``random(1)`` picks one replica per connection, as a Service does (plain ``random`` draws two and
-    takes the less busy). No retries and no redispatch, which a Service has not either. Idle
+    takes the less busy). It does so by a hash ring, on which a server has 16 points for each unit of its
+    weight: with the usual weight of 1 some servers get twice the connections of others, with the highest
+    one the shares are equal to about 2 %. No retries and no redispatch, which a Service has not either. Idle
     connections are cut after ten minutes, far beyond what any request here takes.
     """
-    servers = "\n".join(f"    server s{slot} 127.0.0.1:9 disabled" for slot in range(slots))
+    servers = "\n".join(f"    server s{slot} 127.0.0.1:9 weight {HIGHEST_WEIGHT} disabled" for slot in range(slots))
     return f"""\
 global
     maxconn {most_connections}
