@@ -23,6 +23,7 @@ from foodbench.records.experiments import (
     Resources,
     Runtime,
     SyntheticData,
+    TargetSpec,
     Variant,
 )
 
@@ -102,6 +103,7 @@ class _File(_Table):
     variants: list[_Variants] = Field(min_length=1)
     package: Packaging = Packaging()
     load: _Load = _Load()
+    target: TargetSpec = TargetSpec()
     repeats: int = 1
     generator_reserve: Cores = 0.5
 
@@ -223,6 +225,10 @@ def _resolve(file: _File, data_path: str | None) -> Experiment:
         timeout_s=file.load.timeout,
         warm_up_requests=file.load.warm_up_requests,
     )
+    if file.target.name == "local" and (others := sorted(file.target.model_fields_set - {"name"})):
+        raise ValueError(
+            f'target.{others[0]} is of target kubernetes; set name = "kubernetes" beside it, or leave it out'
+        )
     return Experiment(
         name=file.name,
         title=file.title or file.name,
@@ -232,6 +238,7 @@ def _resolve(file: _File, data_path: str | None) -> Experiment:
         load=load,
         hpa_load=load.model_copy(update={"duration_s": file.load.hpa_duration or load.duration_s}),
         packaging=file.package,
+        target=file.target,
         repeats=file.repeats,
         generator_reserve_cores=file.generator_reserve,
     )

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from foodbench.errors import InputError, RunFailed
 from foodbench.isolation import run_isolated
 from foodbench.progress import Progress
-from foodbench.provenance import read_provenance, usable_cores, utc_now
+from foodbench.provenance import read_provenance, utc_now
 from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.experiments import Experiment, ModelSpec, Runtime, Variant
 from foodbench.records.runs import CellResult, Run, Validity
@@ -202,13 +202,15 @@ def set_aside_unfinished(run: Run, store: Store, cell_name: str) -> None:
         directory.rename(directory.with_name(f".interrupted-{cell_name}-{secrets.token_hex(2)}"))
 
 
-def new_deployment(variant: Variant, bundle: ServingBundle) -> Deployment:
-    """Return the intent to deploy ``variant``."""
+def new_deployment(
+    variant: Variant, *, bundle_digest: str, model_digest: str, deployment_id: str | None = None
+) -> Deployment:
+    """Return the intent to deploy ``variant``, under a new id where none is given."""
     return Deployment(
-        id=f"{variant.mode}-{secrets.token_hex(4)}",
+        id=deployment_id or f"{variant.mode}-{secrets.token_hex(4)}",
         variant=variant,
-        bundle_digest=bundle.digest,
-        model_digest=bundle.model_digest,
+        bundle_digest=bundle_digest,
+        model_digest=model_digest,
         created_at=utc_now(),
     )
 
@@ -221,7 +223,7 @@ def measure_cell(
     A deployment that fails is a result too: its cause is kept, and the run goes on.
     """
     set_aside_unfinished(run, store, cell.name)
-    deployment = new_deployment(cell.variant, bundle)
+    deployment = new_deployment(cell.variant, bundle_digest=bundle.digest, model_digest=bundle.model_digest)
     started = time.monotonic()
     try:
         state = target.deploy(deployment, progress)
@@ -287,7 +289,8 @@ def measure_deployment(
             load=load,
             resources=resources,
             cpu_limiter=state.cpu_limiter,
-            usable_cores=usable_cores(),
+            load_balancer=state.load_balancer,
+            capacity=target.capacity(),
             generator_reserve_cores=run.experiment.generator_reserve_cores,
         ),
         cpu_limiter=state.cpu_limiter,
@@ -328,7 +331,8 @@ def _load_and_watch(
     from foodbench.streams import read_stream
 
     loaded = [usage.memory_bytes for usage in target.usage(deployment_id) if usage.ready]
-    with watching(_Watched(target, deployment_id), directory, interval_s=SAMPLING_INTERVAL_S):
+    watched = watching(_Watched(target, deployment_id), directory, interval_s=SAMPLING_INTERVAL_S)
+    with target.recording(deployment_id), watched:
         load = run_load(profile, url, directory, progress)
     resources = summarise_resources(
         read_stream(directory / "replicas.arrows", REPLICA_COLUMNS),

@@ -224,6 +224,7 @@ def recorded_cluster(
     config = {
         "apiVersion": "v1",
         "kind": "Config",
+        "current-context": "recorded",
         "clusters": [{"name": "here", "cluster": address}],
         "users": [{"name": "me", "user": {"token": "sesame"}}],
         "contexts": [context],

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from foodbench.analysis.statistics import samples_needed
-from foodbench.records.deployments import CpuLimiter
+from foodbench.records.deployments import Capacity, CpuLimiter, LoadBalancer
 from foodbench.records.experiments import Variant
 from foodbench.records.loads import LoadResult
 from foodbench.records.runs import Validity
@@ -33,7 +33,8 @@ def judge(
     load: LoadResult | None,
     resources: ResourceSummary | None,
     cpu_limiter: CpuLimiter | None,
-    usable_cores: float,
+    load_balancer: LoadBalancer | None = None,
+    capacity: Capacity,
     generator_reserve_cores: float,
     failure: str = "",
 ) -> Validity:
@@ -44,8 +45,9 @@ def judge(
         load: What the load test measured; None where it could not.
         resources: What was observed meanwhile; None where nothing was.
         cpu_limiter: How each replica's CPU limit was enforced; None where it was not.
-        usable_cores: Cores this machine lets us use.
-        generator_reserve_cores: Cores kept for the load generator and the load balancer.
+        load_balancer: What the load went through.
+        capacity: The CPU that the replicas can have.
+        generator_reserve_cores: Cores kept for the load generator and the load balancer, where they share the replicas'.
         failure: Why nothing could be measured.
     """
     if load is None:
@@ -53,10 +55,11 @@ def judge(
     checks = (
         _incomplete(load),
         _nothing_succeeded(load),
-        _oversubscribed(variant, usable_cores, generator_reserve_cores),
+        _one_of_several(variant, load_balancer),
+        _oversubscribed(variant, capacity, generator_reserve_cores),
         _unlimited(cpu_limiter),
         _generator_saturated(load),
-        _generator_took_cores(variant, load, usable_cores),
+        _generator_took_cores(variant, load, capacity),
         _too_few(load),
         _unobserved(resources),
     )
@@ -88,7 +91,21 @@ def _nothing_succeeded(load: LoadResult) -> Validity | None:
     return _invalid("no request was answered", "See the failures by kind and the events of the deployment")
 
 
-def _oversubscribed(variant: Variant, usable_cores: float, reserve_cores: float) -> Validity | None:
+def _one_of_several(variant: Variant, load_balancer: LoadBalancer | None) -> Validity | None:
+    if load_balancer != "port-forward" or variant.most_replicas == 1:
+        return None
+    return _invalid(
+        f"the load went through a port-forward, which leads to one of up to {variant.most_replicas} replicas only",
+        "Let this machine reach a node's port, or deploy with --service LoadBalancer",
+    )
+
+
+def _oversubscribed(variant: Variant, capacity: Capacity, generator_reserve_cores: float) -> Validity | None:
+    if capacity.cores is None:
+        return None
+    if not capacity.shared_with_generator:
+        return _beyond_the_nodes(variant, capacity.cores)
+    usable_cores, reserve_cores = capacity.cores, generator_reserve_cores
     replicas, limit = variant.most_replicas, variant.resources.cpu_limit_cores
     wanted = replicas * limit + reserve_cores
     if wanted <= usable_cores + 1e-9:
@@ -100,6 +117,16 @@ def _oversubscribed(variant: Variant, usable_cores: float, reserve_cores: float)
         f"Limit each replica to {fitting:g} cores or use a machine with {math.ceil(wanted)} cores"
         if fitting > 0
         else f"Use a machine with {math.ceil(wanted)} cores",
+    )
+
+
+def _beyond_the_nodes(variant: Variant, node_cores: float) -> Validity | None:
+    replicas, limit = variant.most_replicas, variant.resources.cpu_limit_cores
+    if replicas * limit <= node_cores + 1e-9:
+        return None
+    return _invalid(
+        f"{replicas} x {limit:g} cores for the replicas need {replicas * limit:g} cores, the nodes have {node_cores:g}",
+        f"Limit each replica to {math.floor(100 * node_cores / replicas + 1e-9) / 100:g} cores, or add nodes",
     )
 
 
@@ -122,10 +149,12 @@ def _generator_saturated(load: LoadResult) -> Validity | None:
     )
 
 
-def _generator_took_cores(variant: Variant, load: LoadResult, usable_cores: float) -> Validity | None:
+def _generator_took_cores(variant: Variant, load: LoadResult, capacity: Capacity) -> Validity | None:
+    if capacity.cores is None or not capacity.shared_with_generator:
+        return None
     used = load.generator_cpu_cores or 0.0
     replicas_cores = variant.most_replicas * variant.resources.cpu_limit_cores
-    if replicas_cores + used <= usable_cores + 1e-9:
+    if replicas_cores + used <= capacity.cores + 1e-9:
         return None
     return _invalid(
         f"the load generator used {used:.2f} cores, which leaves the replicas less than their {replicas_cores:g}",

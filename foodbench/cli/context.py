@@ -8,18 +8,15 @@ from typing import TYPE_CHECKING, get_args
 from foodbench.errors import InputError
 
 if TYPE_CHECKING:
-    from foodbench.deploy.target import Target
     from foodbench.records.experiments import Experiment, Mode, Runtime
     from foodbench.records.models import ModelArtifact
     from foodbench.store import Store
 
 __all__ = [
     "current_models",
-    "delete_deployment",
     "find_run",
     "open_experiment",
     "open_store",
-    "open_target",
     "parse_mode",
     "parse_runtime",
 ]
@@ -79,22 +76,6 @@ def parse_mode(name: str) -> Mode:
         if mode == name:
             return mode  # type: ignore[no-any-return]
     raise InputError(f"--mode: received {name}", f"Choose one of {', '.join(get_args(Mode))}")
-
-
-def open_target(store: Store) -> Target:
-    """Return where variants are deployed: this machine."""
-    from foodbench.deploy.local import LocalTarget
-
-    return LocalTarget(store)
-
-
-def delete_deployment(store: Store, target: Target, deployment_id: str) -> None:
-    """Remove a deployment, its processes and its folder, and forget it as the current one."""
-    target.delete(deployment_id)
-    store.remove_deployment(deployment_id)
-    current = store.current()
-    if current.deployment == deployment_id:
-        store.set_current(current.model_copy(update={"deployment": None}))
 
 
 def find_run(store: Store, run: str | None) -> Path:

@@ -18,6 +18,7 @@ from foodbench.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from foodbench.deploy.target import Target
     from foodbench.pipeline import Cell
     from foodbench.records.deployments import Deployment, DeploymentState
     from foodbench.records.experiments import Experiment, Variant
@@ -52,16 +53,15 @@ def loadtest(
     Examples: foodbench loadtest · foodbench loadtest -c 20 -t 60s
     """
     from foodbench.cli.console import output, print_json, remarks, showing_progress
-    from foodbench.cli.context import open_experiment, open_store, open_target
+    from foodbench.cli.context import open_experiment, open_store
     from foodbench.cli.tables import figures_table
     from foodbench.errors import InvalidMeasurement
     from foodbench.pipeline import measure_deployment
     from foodbench.report.explanation import render_findings
 
     store = open_store(results)
-    target = open_target(store)
-    chosen, state = _deployed(store, deployment)
-    resolved = _with_load(open_experiment(experiment, None), users, duration)
+    chosen, target, state = _deployed(store, deployment)
+    resolved = _with_load(_on_target_of(chosen, open_experiment(experiment, None)), users, duration)
     run = _run_to_join(resolved, store, chosen, fresh=new_run)
     cell = _next_cell(run, store, chosen.variant)
     with showing_progress(quiet=quiet) as progress:
@@ -77,8 +77,19 @@ def loadtest(
         remarks().print("Next: foodbench report")
 
 
-def _deployed(store: Store, deployment_id: str | None) -> tuple[Deployment, DeploymentState]:
-    from foodbench.cli.context import open_target
+def _on_target_of(deployment: Deployment, experiment: Experiment) -> Experiment:
+    """Return the experiment with the target that is measured: what different ones measured is not pooled."""
+    from foodbench.records.experiments import TargetSpec
+
+    place = deployment.cluster
+    spec = TargetSpec()
+    if place is not None:
+        spec = TargetSpec(name="kubernetes", context=place.context, namespace=place.namespace)
+    return experiment.model_copy(update={"target": spec})
+
+
+def _deployed(store: Store, deployment_id: str | None) -> tuple[Deployment, Target, DeploymentState]:
+    from foodbench.cli.targets import target_of
     from foodbench.errors import InputError
 
     wanted = deployment_id or store.current().deployment
@@ -88,13 +99,14 @@ def _deployed(store: Store, deployment_id: str | None) -> tuple[Deployment, Depl
             f"no deployment {wanted} is there" if wanted else "nothing is deployed",
             "Deploy a model first: foodbench deploy --mode single",
         )
-    state = open_target(store).state(deployment.id)
+    target = target_of(deployment, store)
+    state = target.state(deployment.id)
     if state is None or state.phase != "available":
         raise InputError(
             f"deployment {deployment.id} is {'gone' if state is None else state.phase}",
             "Deploy again: foodbench deploy --replace",
         )
-    return deployment, state
+    return deployment, target, state
 
 
 def _with_load(experiment: Experiment, users: int | None, duration: str | None) -> Experiment:

@@ -11,13 +11,21 @@ import typer
 __all__ = [
     "DEFAULT_EXPERIMENT",
     "DEFAULT_RESULTS",
+    "BaseOption",
+    "ContextOption",
     "DataOption",
     "ExperimentOption",
+    "ImageOption",
     "JsonOption",
+    "NamespaceOption",
+    "PushOption",
     "QuietOption",
+    "ReplaceOption",
     "ResultsOption",
     "SeedOption",
+    "ServiceOption",
     "Session",
+    "TargetOption",
     "VerboseOption",
     "WeightsOption",
 ]
@@ -85,3 +93,62 @@ VerboseOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for a script.")]
+
+CLUSTER = "Kubernetes"
+"""Panel of the options that only target kubernetes has."""
+
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="local|kubernetes", help="This machine (the default), or a cluster of the kubeconfig."
+    ),
+]
+ContextOption = Annotated[
+    str | None,
+    typer.Option(
+        "--context",
+        metavar="NAME",
+        rich_help_panel=CLUSTER,
+        help="Of the kubeconfig. Default: its current one, if that is a cluster on this machine.",
+    ),
+]
+NamespaceOption = Annotated[
+    str | None,
+    typer.Option("--namespace", "-n", metavar="NAME", rich_help_panel=CLUSTER, help="Default: foodbench."),
+]
+ServiceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--service",
+        metavar="TYPE",
+        rich_help_panel=CLUSTER,
+        help="NodePort (the default), LoadBalancer, or ClusterIP, which is reached by a port-forward.",
+    ),
+]
+ImageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="REF",
+        rich_help_panel=CLUSTER,
+        help="Serve with this image. Default: one is built and loaded onto the nodes (kind, k3d, minikube, k3s, containerd).",
+    ),
+]
+PushOption = Annotated[
+    str | None,
+    typer.Option(
+        "--push",
+        metavar="REGISTRY/NAME",
+        rich_help_panel=CLUSTER,
+        help="Push the image that is built there, for the nodes to pull.",
+    ),
+]
+BaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--base", metavar="IMAGE", rich_help_panel=CLUSTER, help="Build the image upon this one (python:3.13-slim)."
+    ),
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="Delete the deployment that is still running here first.")
+]

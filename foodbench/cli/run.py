@@ -9,12 +9,20 @@ import typer
 from foodbench.cli.options import (
     DEFAULT_EXPERIMENT,
     DEFAULT_RESULTS,
+    BaseOption,
+    ContextOption,
     DataOption,
     ExperimentOption,
+    ImageOption,
     JsonOption,
+    NamespaceOption,
+    PushOption,
     QuietOption,
+    ReplaceOption,
     ResultsOption,
     SeedOption,
+    ServiceOption,
+    TargetOption,
     VerboseOption,
     WeightsOption,
 )
@@ -36,6 +44,14 @@ def run(
         bool, typer.Option("--dry-run", help="Print the resolved experiment and its cells, and do nothing.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last run of this experiment.")] = False,
+    replace: ReplaceOption = False,
+    target: TargetOption = None,
+    context: ContextOption = None,
+    namespace: NamespaceOption = None,
+    service: ServiceOption = None,
+    image: ImageOption = None,
+    push: PushOption = None,
+    base: BaseOption = None,
     data: DataOption = None,
     weights: WeightsOption = None,
     seed: SeedOption = None,
@@ -48,14 +64,26 @@ def run(
 
     Ctrl-C tears down what is running and keeps what was measured; --resume goes on from there.
 
-    Examples: foodbench run · foodbench run -e food101-10 --data photos.tar · foodbench run --dry-run
+    Examples: foodbench run · foodbench run -e food101-10 --data photos.tar · foodbench run --target kubernetes
     """
     from foodbench.cli.console import output, print_json, showing_progress
     from foodbench.cli.context import open_experiment, open_store
     from foodbench.cli.report import show_report
     from foodbench.cli.tables import plan_table
+    from foodbench.cli.targets import choose_target, resolve_context
 
     resolved = open_experiment(experiment, data, seed)
+    chosen = choose_target(
+        resolved.target,
+        target=target,
+        context=context,
+        namespace=namespace,
+        service=service,
+        image=image,
+        push=push,
+        base=base,
+    )
+    resolved = resolved.model_copy(update={"target": chosen if dry_run else resolve_context(chosen)})
     if dry_run:
         if as_json:
             print_json(resolved.model_dump(mode="json"))
@@ -66,7 +94,7 @@ def run(
     store = open_store(results)
     begun = _last_run(resolved, store) if resume else None
     with showing_progress(quiet=quiet) as progress:
-        done = _run_all(begun or resolved, store, weights, progress)
+        done = _run_all(begun or resolved, store, weights, progress, replace=replace)
     directory = store.run_directory(done.experiment.name, done.id)
     show_report(directory, as_json=as_json, quiet=quiet)
     _raise_for_failures(directory)
@@ -86,8 +114,10 @@ def _last_run(experiment: Experiment, store: Store) -> Run:
     return runs[-1]
 
 
-def _run_all(begun: Experiment | Run, store: Store, weights: Path | None, progress: Progress) -> Run:
-    from foodbench.cli.context import open_target
+def _run_all(begun: Experiment | Run, store: Store, weights: Path | None, progress: Progress, *, replace: bool) -> Run:
+    from foodbench.cli.leftovers import make_room
+    from foodbench.cli.targets import open_place
+    from foodbench.delivery import bring_images
     from foodbench.pipeline import (
         ensure_bundles,
         ensure_models,
@@ -99,9 +129,9 @@ def _run_all(begun: Experiment | Run, store: Store, weights: Path | None, progre
     from foodbench.records.runs import Run
     from foodbench.store import Current
 
-    target = open_target(store)
-    _refuse_beside_others(store)
     experiment = begun.experiment if isinstance(begun, Run) else begun
+    place = open_place(experiment.target, store)
+    make_room(store, place, replace=replace)
     artifacts = ensure_models(experiment.data, experiment.models, store, weights_directory=weights, progress=progress)
     by_name = {artifact.spec.name: artifact for artifact in artifacts}
     wanted = list(dict.fromkeys((variant.model, variant.runtime) for variant in experiment.variants))
@@ -109,6 +139,8 @@ def _run_all(begun: Experiment | Run, store: Store, weights: Path | None, progre
         experiment.data, [(by_name[model], runtime) for model, runtime in wanted], store, progress=progress
     )
     bundles = dict(zip(wanted, packaged, strict=True))
+    if experiment.target.name == "kubernetes":
+        bring_images(packaged, experiment.target, place.nodes, store, progress=progress)
     run = begun if isinstance(begun, Run) else new_run(experiment, store)
     keep_provenance_of_models(run, store, artifacts, packaged)
     store.set_current(
@@ -122,21 +154,8 @@ def _run_all(begun: Experiment | Run, store: Store, weights: Path | None, progre
     for number, cell in enumerate(cells, start=1):
         progress.say(f"Cell {number} of {len(cells)}: {cell.name}")
         bundle = bundles[cell.variant.model, cell.variant.runtime]
-        measure_cell(run, cell, bundle, target, store, progress=progress)
+        measure_cell(run, cell, bundle, place.target, store, progress=progress)
     return run
-
-
-def _refuse_beside_others(store: Store) -> None:
-    from foodbench.cli.context import open_target
-    from foodbench.errors import InputError
-
-    target = open_target(store)
-    for deployment in store.deployments():
-        if target.state(deployment.id) is not None:
-            raise InputError(
-                f"{deployment.id} ({deployment.variant.name}) is still there and would disturb the measurements",
-                "Remove it first: foodbench delete",
-            )
 
 
 def _raise_for_failures(directory: Path) -> None:

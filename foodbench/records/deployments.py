@@ -7,9 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from foodbench.records.base import Record
-from foodbench.records.experiments import Variant
+from foodbench.records.experiments import TargetName, Variant
 
 __all__ = [
+    "Capacity",
+    "ClusterPlace",
     "CpuLimiter",
     "Deployment",
     "DeploymentEvent",
@@ -21,9 +23,28 @@ __all__ = [
 ]
 
 CpuLimiter = Literal["cgroup-v2", "cgroup-v1", "systemd-scope", "duty-cycle", "kubelet"]
-LoadBalancer = Literal["haproxy", "built-in", "kube-proxy"]
+LoadBalancer = Literal["haproxy", "built-in", "kube-proxy", "port-forward"]
 ProbeFailure = Literal["timeout", "connection-refused", "http-status", "other"]
 """Why a probe failed: no answer in time, nobody listened, an answer that says no, or something else."""
+
+
+class ClusterPlace(Record):
+    """Where on which cluster a deployment is, and what its pods run."""
+
+    context: str
+    """Of the kubeconfig."""
+    namespace: str
+    image: str
+    """As the nodes know it."""
+
+
+class Capacity(Record):
+    """The CPU that replicas can have."""
+
+    cores: float | None
+    """None where it cannot be known."""
+    shared_with_generator: bool
+    """Whether the load generator and the load balancer take theirs from the same cores."""
 
 
 class Deployment(Record):
@@ -33,7 +54,9 @@ class Deployment(Record):
     variant: Variant
     bundle_digest: str
     model_digest: str
-    target: Literal["local", "kubernetes"] = "local"
+    target: TargetName = "local"
+    cluster: ClusterPlace | None = None
+    """Of target kubernetes."""
     created_at: str
     """UTC, ISO 8601."""
 
@@ -59,7 +82,7 @@ class DeploymentState(Record):
     id: str
     phase: Literal["starting", "available", "stopping", "stopped", "failed"]
     supervisor_pid: int
-    """0 on a cluster, whose own controllers supervise."""
+    """On a cluster, whose own controllers supervise: of the port-forward to it, or 0 where there is none."""
     supervisor_started_at: float
     """Creation time of the process, seconds since the epoch: tells it from a later one of the same pid."""
     url: str

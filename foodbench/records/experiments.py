@@ -24,7 +24,10 @@ __all__ = [
     "Recipe",
     "Resources",
     "Runtime",
+    "ServiceType",
     "SyntheticData",
+    "TargetName",
+    "TargetSpec",
     "TokenTraining",
     "Variant",
 ]
@@ -34,6 +37,28 @@ LARGEST_ACCURACY_LOSS = 0.015
 
 Mode = Literal["single", "lb", "hpa"]
 """One replica; a fixed number behind a load balancer; as many as the HPA algorithm asks for."""
+
+
+TargetName = Literal["local", "kubernetes"]
+
+ServiceType = Literal["NodePort", "LoadBalancer", "ClusterIP"]
+"""Of Kubernetes: reached by a port of its nodes, by an address of its own, or by a port-forward only."""
+
+
+class TargetSpec(Record):
+    """Where variants are deployed. All but ``name`` is of target kubernetes."""
+
+    name: TargetName = "local"
+    context: str | None = None
+    """Of the kubeconfig; None for its current one, provided that it is a cluster on this machine."""
+    namespace: str = "foodbench"
+    service: ServiceType = "NodePort"
+    image: str | None = None
+    """That the nodes can pull or have; None for one built from the bundle and brought there."""
+    push: str | None = None
+    """Registry and name that the built image is pushed to; None to load it onto the nodes."""
+    base: str = "python:3.13-slim"
+    """That the image is built upon."""
 
 
 class SyntheticData(Record):
@@ -205,6 +230,7 @@ class Experiment(Record):
     hpa_load: LoadProfile
     """The load for variants in mode hpa, which need longer to show what they do."""
     packaging: Packaging = Packaging()
+    target: TargetSpec = TargetSpec()
     repeats: int = Field(default=1, ge=1, le=100)
     generator_reserve_cores: float = Field(default=0.5, ge=0)
     """Cores kept for the load generator and the load balancer when replicas are sized."""

@@ -15,10 +15,13 @@ from recorded_cluster import RecordedCluster, recorded_cluster
 from foodbench.deploy.kubernetes.cluster import connect
 from foodbench.deploy.kubernetes.kubectl import Kubectl
 from foodbench.deploy.kubernetes.manifests import selector_of
+from foodbench.deploy.kubernetes.reaching import FORWARD_MARK
 from foodbench.deploy.kubernetes.target import KubernetesTarget
+from foodbench.deploy.local.processes import marked
 from foodbench.errors import InputError, RunFailed
 from foodbench.process import run
 from foodbench.progress import Silent
+from foodbench.records.deployments import ClusterPlace
 from foodbench.records.experiments import Mode
 from foodbench.store import Store
 
@@ -58,8 +61,9 @@ def target_on(recording: str, tmp_path: Path, store: Store) -> Iterator[tuple[Ku
                 store=store,
                 cluster=connect("recorded", kubeconfig=kubeconfig),
                 kubectl=Kubectl("recorded", "foodbench", kubeconfig),
-                image=IMAGE,
+                image_of=lambda _: IMAGE,
                 start_deadline_s=20.0,
+                reach_deadline_s=2.0,
             ),
             cluster,
         )
@@ -74,9 +78,10 @@ def recorded_answer(name: str) -> tuple[int, str]:
 def test_from_manifests_to_gone(mode: Mode, recording: str, tmp_path: Path, store: Store) -> None:
     record = deployment(id=f"{mode}-1a2b3c4d", variant=variant(mode=mode))
     with target_on(recording, tmp_path, store) as (target, cluster):
-        listener = Listener()
-        state = target.deploy(record, listener)
-        assert listener.said == ["Deploying to context recorded, namespace foodbench"]
+        state = target.deploy(record, Silent())
+        written = store.find_deployment(record.id)
+        assert written is not None
+        assert written.cluster == ClusterPlace(context="recorded", namespace="foodbench", image=IMAGE)
         assert state.phase == "available"
         assert state.url == f"http://127.0.0.1:{cluster.port}"
         assert state.ready_replicas == 1
@@ -176,7 +181,9 @@ def test_a_deployment_that_is_never_ready_is_given_up(tmp_path: Path, store: Sto
         kubeconfig = str(cluster.kubeconfig)
         kubectl = Kubectl("recorded", "foodbench", kubeconfig)
         reading = connect("recorded", kubeconfig=kubeconfig)
-        target = KubernetesTarget(store=store, cluster=reading, kubectl=kubectl, image=IMAGE, start_deadline_s=0.1)
+        target = KubernetesTarget(
+            store=store, cluster=reading, kubectl=kubectl, image_of=lambda _: IMAGE, start_deadline_s=0.1
+        )
         with pytest.raises(RunFailed, match=r"0 of 1 replicas were ready after 0\.1 s"):
             target.deploy(deployment(id="single-1a2b3c4d"), Silent())
 
@@ -184,8 +191,12 @@ def test_a_deployment_that_is_never_ready_is_given_up(tmp_path: Path, store: Sto
 def test_a_service_that_cannot_be_reached_from_here(tmp_path: Path, store: Store) -> None:
     with target_on("healthy-single", tmp_path, store) as (target, cluster):
         cluster.refusals[("GET", "/readyz")] = (503, "no")
-        with pytest.raises(RunFailed, match=r"no node answers on its node port \d+; tried 127\.0\.0\.1"):
-            target.deploy(deployment(id="single-1a2b3c4d"), Silent())
+        listener = Listener()
+        # The stand-in forwards no ports.
+        with pytest.raises(RunFailed, match="neither its addresses nor kubectl port-forward lead to it"):
+            target.deploy(deployment(id="single-1a2b3c4d"), listener)
+        assert listener.said == ["No address of the service answers from here: it is reached by a port-forward"]
+        assert marked({FORWARD_MARK: "single-1a2b3c4d"}) == ()
         assert [document["kind"] for document in cluster.applied.values()] == ["Namespace"]
 
 
@@ -259,7 +270,7 @@ def test_credentials_go_over_tls_to_whom_the_kubeconfig_trusts(
             store=store,
             cluster=connect("recorded", kubeconfig=kubeconfig),
             kubectl=Kubectl("recorded", "foodbench", kubeconfig),
-            image=IMAGE,
+            image_of=lambda _: IMAGE,
             answers=lambda _: True,
         )
         assert target.deploy(deployment(id="single-1a2b3c4d"), Silent()).phase == "available"

@@ -33,7 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"data", "deploy", "load", "observe", "packaging", "report", "serving", "training"}),
-    frozenset({"environment", "pipeline"}),
+    frozenset({"delivery", "environment", "pipeline"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )

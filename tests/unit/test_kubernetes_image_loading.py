@@ -30,13 +30,13 @@ def node(name: str, kubelet: str = "v1.36.2", runtime: str = "containerd://1.7.2
     ],
 )
 def test_clusters_known_by_their_context(context: str, command: str) -> None:
-    assert " ".join(loading_command(context, (), "here", ARCHIVE)) == command
+    assert " ".join(loading_command(context, (), ARCHIVE, hostname="here")) == command
 
 
 def test_clusters_known_by_their_only_node() -> None:
     k3s, bare = node("here", kubelet="v1.33.1+k3s1"), node("here")
-    assert loading_command("default", (k3s,), "here", ARCHIVE)[0] == "k3s"
-    assert loading_command("default", (bare,), "here", ARCHIVE)[:2] == ("ctr", "--namespace=k8s.io")
+    assert loading_command("default", (k3s,), ARCHIVE, hostname="here")[0] == "k3s"
+    assert loading_command("default", (bare,), ARCHIVE, hostname="here")[:2] == ("ctr", "--namespace=k8s.io")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_clusters_known_by_their_only_node() -> None:
 def test_any_other_cluster_needs_a_registry(nodes: tuple[Plain, ...]) -> None:
     for context in ("production", "kind", "kind-", "default"):
         with pytest.raises(InputError, match="Push the image to a registry"):
-            loading_command(context, nodes, "here", ARCHIVE)
+            loading_command(context, nodes, ARCHIVE, hostname="here")
 
 
 def test_the_clusters_own_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from foodbench.deploy.kubernetes.states import POD_PORT
 from foodbench.deploy.kubernetes.yaml_text import to_yaml
 from foodbench.errors import InputError
 from foodbench.packaging.image.containerfile import BUNDLE_DIRECTORY, PORT, USER_ID
-from foodbench.packaging.image.stage import image_tag
+from foodbench.packaging.image.stage import image_name
 from foodbench.quantities import parse_bytes, parse_cores
 from foodbench.records.experiments import Autoscaling, Mode
 from foodbench.serving.__main__ import _parser
@@ -163,7 +163,8 @@ def test_the_manifests_fit_the_image_that_foodbench_builds(documents: tuple[Docu
     assert pod["securityContext"]["runAsUser"] == USER_ID
     assert pod["containers"][0]["ports"][0]["containerPort"] == PORT
     assert str(_parser().parse_args(pod["containers"][0]["args"]).bundle) == BUNDLE_DIRECTORY
-    assert render(deployment(), image=image_tag(serving_bundle()))
+    bundle = serving_bundle()
+    assert render(deployment(), image=image_name(bundle.model_name, bundle.runtime, bundle.digest))
 
 
 def test_replicas_belong_to_the_autoscaler_where_there_is_one(mode: Mode, documents: tuple[Document, ...]) -> None:

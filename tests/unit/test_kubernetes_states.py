@@ -10,6 +10,7 @@ from recorded import observed_from, recordings
 
 from foodbench.deploy.kubernetes.findings import Diagnosis, Observed, failure_of
 from foodbench.deploy.kubernetes.kubectl import Kubectl
+from foodbench.deploy.kubernetes.reaching import Reached
 from foodbench.deploy.kubernetes.reading import cores, memory_bytes
 from foodbench.deploy.kubernetes.states import state_of, usage_of
 from foodbench.errors import RunFailed
@@ -19,7 +20,7 @@ URL = "http://127.0.0.1:30000"
 
 def recorded_state(recording: str) -> Any:
     objects = next(one["objects"] for one in recordings("snapshots") if one["recording"] == recording)
-    return state_of(deployment(), observed_from(objects), url=URL)
+    return state_of(deployment(), observed_from(objects), Reached(URL, "kube-proxy"))
 
 
 @pytest.mark.parametrize(
@@ -49,12 +50,12 @@ def test_all_replicas_of_a_healthy_deployment_are_ready() -> None:
 
 def test_a_pod_that_is_going_is_draining() -> None:
     going = {"metadata": {"name": "a", "deletionTimestamp": "2026-01-01T00:00:00Z"}, "status": {"startTime": "soon"}}
-    (replica,) = state_of(deployment(), Observed(pods=(going,)), url=URL).replicas
+    (replica,) = state_of(deployment(), Observed(pods=(going,)), Reached(URL, "kube-proxy")).replicas
     assert (replica.phase, replica.started_at) == ("draining", 0.0)
 
 
 def test_nothing_yet_is_starting() -> None:
-    assert state_of(deployment(), Observed(), url=URL).phase == "starting"
+    assert state_of(deployment(), Observed(), Reached(URL, "kube-proxy")).phase == "starting"
 
 
 def test_usage_is_what_the_service_says_of_itself() -> None:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foodbench.analysis.validity import FEWEST_TRANSACTIONS, judge
+from foodbench.records.deployments import Capacity
 from foodbench.records.runs import Validity
 
 
@@ -15,7 +16,7 @@ def judged(**changes: Any) -> Validity:
         "load": builders.load_result(),
         "resources": builders.resource_summary(),
         "cpu_limiter": "cgroup-v2",
-        "usable_cores": 2.0,
+        "capacity": Capacity(cores=2.0, shared_with_generator=True),
         "generator_reserve_cores": 0.5,
     }
     return judge(**facts | changes)
@@ -27,14 +28,22 @@ def loaded(**changes: Any) -> Any:
 
 FIVE_WHOLE_CORES = builders.variant(mode="lb")
 
+ELSEWHERE = Capacity(cores=4.0, shared_with_generator=False)
+
 CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "nothing measured": ({"load": None, "failure": "out of ports"}, "out of ports", "again"),
     "load ended early": ({"load": builders.load_result(complete=False)}, "ended after 29.5 of 30 s", "load generator"),
     "only 404": ({"load": loaded(successful_transactions=0)}, "status 400 to 499", "path /test"),
     "no answer": ({"load": loaded(successful_transactions=0, transactions=0)}, "no request was answered", "failures"),
     "oversubscribed": ({"variant": FIVE_WHOLE_CORES}, "need 5.5 cores, 2 are usable", "0.3 cores"),
+    "beyond the nodes": ({"variant": FIVE_WHOLE_CORES, "capacity": ELSEWHERE}, "the nodes have 4", "0.8 cores"),
+    "one of several": (
+        {"variant": FIVE_WHOLE_CORES, "load_balancer": "port-forward"},
+        "leads to one of up to 5 replicas only",
+        "--service LoadBalancer",
+    ),
     "no room at all": (
-        {"variant": FIVE_WHOLE_CORES, "usable_cores": 0.5},
+        {"variant": FIVE_WHOLE_CORES, "capacity": Capacity(cores=0.5, shared_with_generator=True)},
         "need 5.5 cores",
         "Use a machine with 6 cores",
     ),
@@ -42,7 +51,10 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "no limit": ({"cpu_limiter": None}, "no CPU limit", "doctor"),
     "generator saturated": ({"load": builders.load_result(generator_cpu_cores=0.95)}, "0.95 of the one core", "Lower"),
     "generator took cores": (
-        {"load": builders.load_result(generator_cpu_cores=0.62), "usable_cores": 1.5},
+        {
+            "load": builders.load_result(generator_cpu_cores=0.62),
+            "capacity": Capacity(cores=1.5, shared_with_generator=True),
+        },
         "used 0.62 cores",
         "generator_reserve_cores to 0.65",
     ),
@@ -96,7 +108,12 @@ def test_the_fix_for_too_few_cores_fits(replicas: int, limit: float, cores: int,
         resources = builders.resources(cpu_limit_cores=cpu_limit_cores)
         variant = builders.variant(mode="lb", replicas=replicas, resources=resources)
         load = builders.load_result(generator_cpu_cores=0.0)
-        return judged(variant=variant, load=load, usable_cores=float(cores), generator_reserve_cores=reserve)
+        return judged(
+            variant=variant,
+            load=load,
+            capacity=Capacity(cores=float(cores), shared_with_generator=True),
+            generator_reserve_cores=reserve,
+        )
 
     found = with_limit(limit)
     if not found.valid and "Limit each replica" in found.fix:
@@ -105,3 +122,18 @@ def test_the_fix_for_too_few_cores_fits(replicas: int, limit: float, cores: int,
         assert fitting < limit
     elif not found.valid:
         assert reserve + replicas * 0.01 > cores
+
+
+@pytest.mark.parametrize(
+    "capacity", [Capacity(cores=5.0, shared_with_generator=False), Capacity(cores=None, shared_with_generator=True)]
+)
+def test_on_other_machines_replicas_need_not_leave_room_for_the_generator(capacity: Capacity) -> None:
+    load = builders.load_result(generator_cpu_cores=0.8)
+    assert judged(variant=FIVE_WHOLE_CORES, load=load, capacity=capacity).valid
+    assert not judged(
+        variant=FIVE_WHOLE_CORES, load=load, capacity=Capacity(cores=5.0, shared_with_generator=True)
+    ).valid
+
+
+def test_a_port_forward_to_the_only_replica_is_a_way_to_it() -> None:
+    assert judged(load_balancer="port-forward").valid

@@ -50,6 +50,11 @@ class Cluster:
             retries=False,
         )
 
+    @property
+    def server(self) -> str:
+        """The URL of its API server."""
+        return str(self._configuration.host)
+
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return the JSON object at a path of the API.
 

@@ -15,7 +15,9 @@ __all__ = ["load_image", "loading_command"]
 LOAD_TIMEOUT_S = 600.0
 
 
-def loading_command(context: str, nodes: Sequence[Plain], hostname: str, archive: Path) -> tuple[str, ...]:
+def loading_command(
+    context: str, nodes: Sequence[Plain], archive: Path, *, hostname: str | None = None
+) -> tuple[str, ...]:
     """Return the command that loads an image onto a cluster's nodes.
 
     kind, k3d and minikube are known by the context's name, which they choose themselves. k3s and a bare containerd are known
@@ -24,8 +26,8 @@ def loading_command(context: str, nodes: Sequence[Plain], hostname: str, archive
     Args:
         context: The context's name.
         nodes: The cluster's nodes.
-        hostname: Of this machine.
         archive: The image, as an engine's ``save`` writes it.
+        hostname: Of this machine; None to ask it.
 
     Raises:
         InputError: It is none of these clusters, so its nodes can only pull from a registry.
@@ -37,14 +39,14 @@ def loading_command(context: str, nodes: Sequence[Plain], hostname: str, archive
         return ("k3d", "image", "import", str(archive), f"--cluster={name}")
     if tool == "minikube":
         return ("minikube", "image", "load", str(archive), f"--profile={context}")
-    if len(nodes) == 1 and name_of(nodes[0]) == hostname:
+    if len(nodes) == 1 and name_of(nodes[0]) == (hostname or socket.gethostname()):
         if "+k3s" in text(nodes[0], "status", "nodeInfo", "kubeletVersion"):
             return ("k3s", "ctr", "images", "import", str(archive))
         if text(nodes[0], "status", "nodeInfo", "containerRuntimeVersion").startswith("containerd://"):
             return ("ctr", "--namespace=k8s.io", "images", "import", str(archive))
     raise InputError(
         f"context {context} is none of kind, k3d, minikube, k3s or a containerd on this machine",
-        "Push the image to a registry that its nodes can reach, and name it there",
+        "Push the image to a registry that its nodes can reach (--push REGISTRY/NAME), or name one they have (--image)",
     )
 
 
@@ -61,6 +63,6 @@ def load_image(archive: Path, context: str, nodes: Sequence[Plain]) -> None:
         MachineError: The cluster's own program is not on this machine.
         RunFailed: The image could not be loaded.
     """
-    program, *arguments = loading_command(context, nodes, socket.gethostname(), archive)
+    program, *arguments = loading_command(context, nodes, archive)
     found = find_program(program, remedy=f"It loads images onto the cluster of context {context}")
     run([found, *arguments], timeout_s=LOAD_TIMEOUT_S)

@@ -12,7 +12,7 @@ from typing import Any
 from foodbench.deploy.kubernetes.overlays import Document, read_overlay
 from foodbench.errors import InputError
 from foodbench.records.deployments import Deployment
-from foodbench.records.experiments import Autoscaling, Resources
+from foodbench.records.experiments import Autoscaling, Resources, ServiceType
 
 __all__ = [
     "DEFAULT_NAMESPACE",
@@ -72,6 +72,7 @@ def render(
     *,
     image: str,
     namespace: str = DEFAULT_NAMESPACE,
+    service_type: ServiceType = "NodePort",
     directory: Path | None = None,
 ) -> tuple[Document, ...]:
     """Return the objects that run ``deployment``, in the order they are applied.
@@ -83,6 +84,7 @@ def render(
         deployment: What to run. Its variant says mode, replicas and resources.
         image: The serving image, as the nodes can pull it or have it.
         namespace: Where.
+        service_type: How the Service is reached.
         directory: The folder that holds the overlays; None for the one that ships with foodbench.
 
     Raises:
@@ -91,7 +93,7 @@ def render(
         MachineError: PyYAML is not installed.
     """
     _check_names(image, namespace)
-    fill = _Filling(deployment, object_name(deployment.id), image, namespace)
+    fill = _Filling(deployment, object_name(deployment.id), image, namespace, service_type)
     documents = (copy.deepcopy(document) for document in read_overlay(deployment.variant.mode, directory))
     return tuple(fill(document) for document in documents if _is_ours(document, namespace))
 
@@ -115,11 +117,14 @@ def _is_ours(document: Document, namespace: str) -> bool:
 class _Filling:
     """Fills one shipped object in with what a deployment says."""
 
-    def __init__(self, deployment: Deployment, name: str, image: str, namespace: str) -> None:
+    def __init__(
+        self, deployment: Deployment, name: str, image: str, namespace: str, service_type: ServiceType
+    ) -> None:
         self._deployment = deployment
         self._name = name
         self._image = image
         self._namespace = namespace
+        self._service_type = service_type
         self._by_kind: Mapping[str, Callable[[Document], None]] = {
             "Deployment": self._workload,
             "HorizontalPodAutoscaler": self._autoscaler,
@@ -168,6 +173,7 @@ class _Filling:
             container["resources"] = _resources(self._deployment.variant.resources)
 
     def _service(self, document: Document) -> None:
+        document["spec"]["type"] = self._service_type
         document["spec"]["selector"] = _selector_labels(self._name)
 
     def _network_policy(self, document: Document) -> None:

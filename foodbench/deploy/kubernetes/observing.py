@@ -35,6 +35,7 @@ class Observer:
         self._namespace = namespace
         self._selector = selector
         self._autoscaled = autoscaled
+        self._named: set[str] = set()
 
     def observe(self) -> Observed:
         """Return all there is now. A refusal of what is needed is part of it.
@@ -99,6 +100,29 @@ class Observer:
             RunFailed: We may not list them, or the API server cannot be reached.
         """
         return self._must_list("pods")
+
+    def events(self) -> tuple[Plain, ...]:
+        """Return the events about it, its replica sets and its pods; none where we may not list them.
+
+        Raises:
+            RunFailed: The API server cannot be reached.
+        """
+        refusals: list[Answer] = []
+        kinds = (("apps/v1", "deployments"), ("apps/v1", "replicasets"), ("v1", "pods"))
+        for version, kind in kinds:
+            self._named.update(name_of(thing) for thing in self._needed(version, kind, refusals))
+        found = self._allowed(self._path("v1", "events"))
+        # Its autoscaler is called as it is. Pods that are gone by now are remembered.
+        return tuple(event for event in found if text(event, "involvedObject", "name") in self._named)
+
+    def autoscalers(self) -> tuple[Plain, ...]:
+        """Return its autoscaler; none where there is none, or we may not list it.
+
+        Raises:
+            RunFailed: The API server cannot be reached.
+        """
+        path = self._path("autoscaling/v2", "horizontalpodautoscalers")
+        return self._allowed(path, labelSelector=self._selector)
 
     def version(self) -> str:
         """Return where its pods stand now, for ``wait_for_change``; empty where we may not list them.

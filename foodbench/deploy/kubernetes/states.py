@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import Literal
 
 from foodbench.deploy.kubernetes.diagnosis import diagnose
 from foodbench.deploy.kubernetes.findings import Observed
+from foodbench.deploy.kubernetes.happenings import seconds
+from foodbench.deploy.kubernetes.reaching import Reached
 from foodbench.deploy.kubernetes.reading import Plain, condition, containers_of, name_of, text, whole
 from foodbench.records.deployments import Deployment, DeploymentState, ReplicaState
 from foodbench.records.traces import ReplicaUsage
@@ -20,23 +21,32 @@ POD_PORT = 5000
 PhaseOfPod = Literal["starting", "ready", "unready", "draining", "back-off"]
 
 
-def state_of(deployment: Deployment, observed: Observed, *, url: str) -> DeploymentState:
-    """Return what was observed of a deployment as its state."""
+def state_of(deployment: Deployment, observed: Observed, reached: Reached) -> DeploymentState:
+    """Return what was observed of a deployment as its state.
+
+    Args:
+        deployment: It.
+        observed: What the cluster says of it.
+        reached: How this machine reaches it.
+    """
     available = text(condition(observed.deployment, "Available"), "status") == "True"
     found = None if available else diagnose(observed)
+    failure = None if found is None else found.summary
+    if available and reached.broken:
+        available, failure = False, "the port-forward to it has ended; delete the deployment, and deploy it again"
     return DeploymentState(
         id=deployment.id,
-        phase="available" if available else "starting" if found is None else "failed",
-        supervisor_pid=0,
-        supervisor_started_at=0.0,
-        url=url,
+        phase="available" if available else "starting" if failure is None else "failed",
+        supervisor_pid=reached.pid,
+        supervisor_started_at=reached.started_at,
+        url=reached.url,
         replicas=tuple(_replica(pod) for pod in observed.pods),
         desired_replicas=whole(observed.deployment, "spec", "replicas"),
         cpu_limiter="kubelet",
         memory_limit_enforced=True,
-        load_balancer="kube-proxy",
+        load_balancer=reached.through,
         load_balancer_pid=None,
-        failure=None if found is None else found.summary,
+        failure=failure,
         updated_at=time.time(),
     )
 
@@ -45,7 +55,7 @@ def _replica(pod: Plain) -> ReplicaState:
     return ReplicaState(
         name=name_of(pod),
         pid=0,
-        started_at=_seconds(text(pod, "status", "startTime")),
+        started_at=seconds(text(pod, "status", "startTime")),
         port=POD_PORT,
         phase=_phase(pod),
         restarts=sum(container.restarts for container in containers_of(pod)),
@@ -61,13 +71,6 @@ def _phase(pod: Plain) -> PhaseOfPod:
     if any(container.waiting_reason.endswith("BackOff") for container in containers):
         return "back-off"
     return "unready" if any(container.running for container in containers) else "starting"
-
-
-def _seconds(written: str) -> float:
-    try:
-        return datetime.fromisoformat(written).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def usage_of(pod: Plain, metrics: str) -> ReplicaUsage | None:

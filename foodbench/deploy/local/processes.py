@@ -23,6 +23,7 @@ __all__ = [
     "end_all",
     "is_alive",
     "marked",
+    "marked_deployments",
     "marks",
     "orphans_within",
     "peak_bytes",
@@ -56,6 +57,11 @@ def is_alive(pid: int, started_at: float) -> bool:
 def marked(wanted: dict[str, str]) -> tuple[psutil.Process, ...]:
     """Return all living processes, except this one, that carry all of these marks."""
     return tuple(process for process, found in _environments() if wanted.items() <= found.items())
+
+
+def marked_deployments() -> tuple[str, ...]:
+    """Return the ids of all deployments that have a living process on this machine."""
+    return tuple(sorted({found[DEPLOYMENT_MARK] for _, found in _environments() if DEPLOYMENT_MARK in found}))
 
 
 def orphans_within(root: Path) -> dict[str, tuple[psutil.Process, ...]]:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import psutil
@@ -20,6 +21,7 @@ from foodbench.deploy.local.processes import (
     end_all,
     is_alive,
     marked,
+    marked_deployments,
     marks,
     orphans_within,
     peak_bytes,
@@ -29,7 +31,8 @@ from foodbench.deploy.local.scraping import read_counters
 from foodbench.errors import RunFailed
 from foodbench.process import spawn_detached
 from foodbench.progress import Progress
-from foodbench.records.deployments import CpuLimiter, Deployment, DeploymentState, LoadBalancer, ReplicaState
+from foodbench.provenance import usable_cores
+from foodbench.records.deployments import Capacity, CpuLimiter, Deployment, DeploymentState, LoadBalancer, ReplicaState
 from foodbench.records.traces import ReplicaUsage, ServiceCounters
 from foodbench.store import Store, write_record
 
@@ -171,6 +174,18 @@ class LocalTarget:
         return state.model_copy(
             update={"phase": "failed", "replicas": left, "failure": "its supervisor is gone; delete the deployment"}
         )
+
+    def present(self) -> tuple[str, ...]:
+        """Return the ids of all deployments with a living process, whichever results folder they belong to."""
+        return marked_deployments()
+
+    def capacity(self) -> Capacity:
+        """Return the cores that this process may use: replicas and load generator share them."""
+        return Capacity(cores=usable_cores(), shared_with_generator=True)
+
+    def recording(self, deployment_id: str) -> AbstractContextManager[None]:  # noqa: ARG002 - of the protocol
+        """Do nothing: the deployment's supervisor writes down what happens."""
+        return nullcontext()
 
     def usage(self, deployment_id: str) -> tuple[ReplicaUsage, ...]:
         """Return what each running replica has used so far. A restart begins anew."""

@@ -20,6 +20,7 @@ QUERY_TIMEOUT_S = 60.0
 BUILD_TIMEOUT_S = 1800.0
 PULL_TIMEOUT_S = 1800.0
 PUSH_TIMEOUT_S = 1800.0
+SAVE_TIMEOUT_S = 600.0
 
 SIZE = re.compile(r"([0-9.]+) ?([kMGT]?B)")
 UNIT_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -157,6 +158,19 @@ class Engine:
             return run([self.program, *arguments], timeout_s=QUERY_TIMEOUT_S).output
         finally:
             run([self.program, "rm", container], timeout_s=QUERY_TIMEOUT_S, check=False)
+
+    def save(self, image: str, archive: Path) -> None:
+        """Write ``image`` to a new file, in the format of ``docker save``, which clusters' own programs load.
+
+        Raises:
+            RunFailed: It is not there, or the disk is full.
+        """
+        command = {
+            "podman": ["save", "--format", "docker-archive", "--output", str(archive), image],
+            "docker": ["save", "--output", str(archive), image],
+            "buildah": ["push", image, f"docker-archive:{archive}:{image}"],
+        }[self.name]
+        run([self.program, *command], timeout_s=SAVE_TIMEOUT_S)
 
     def push(self, image: str, destination: str) -> str:
         """Push an image, known by its id or a tag, and return the digest that the registry knows it by.

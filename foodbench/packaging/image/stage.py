@@ -21,12 +21,13 @@ from foodbench.packaging.image.wheels import REQUIREMENTS_FILE, ensure_wheels
 from foodbench.progress import Progress
 from foodbench.records.base import digest_of
 from foodbench.records.bundles import ServingBundle
+from foodbench.records.experiments import Runtime
 from foodbench.records.images import ImageRef
 from foodbench.records.provenance import Provenance
 from foodbench.serving.bundle import BundleError
 from foodbench.store import Store
 
-__all__ = ["build_image", "check_repository", "push_image"]
+__all__ = ["build_image", "check_repository", "image_name", "push_image", "pushed_name"]
 
 SBOM_FILE = "sbom.cdx.json"
 
@@ -90,7 +91,7 @@ def build_image(
         held = engine.find(stored.tags[0])
         if held is not None and held.image_id == stored.image_id:
             return stored
-    tag = image_tag(bundle)
+    tag = image_name(bundle.model_name, bundle.runtime, bundle.digest)
     with tempfile.TemporaryDirectory(prefix="foodbench-image-") as folder:
         context = Path(folder)
         try:
@@ -141,10 +142,15 @@ def _try_to_load(engine: Engine, tag: str) -> None:
         ) from error
 
 
-def image_tag(bundle: ServingBundle) -> str:
-    """Return the name under which a bundle's image is kept on this machine."""
-    name = re.sub(r"[^a-z0-9]+", "-", bundle.model_name.lower()).strip("-") or "model"
-    return f"localhost/foodbench-{name}:{bundle.runtime}-{bundle.digest}"
+def image_name(model_name: str, runtime: Runtime, bundle_digest: str) -> str:
+    """Return the name under which a bundle's image is kept on this machine: another one for every bundle and code."""
+    name = re.sub(r"[^a-z0-9]+", "-", model_name.lower()).strip("-") or "model"
+    return f"localhost/foodbench-{name}:{runtime}-{bundle_digest}-{code_digest()[:8]}"
+
+
+def pushed_name(local_name: str, repository: str) -> str:
+    """Return the name under which an image that is kept on this machine is pushed to a repository."""
+    return f"{repository}:{local_name.rpartition(':')[2]}"
 
 
 def check_repository(repository: str) -> None:
@@ -173,7 +179,7 @@ def push_image(image: ImageRef, repository: str, store: Store, *, engine: Engine
         MachineError: The registry did not take it.
     """
     check_repository(repository)
-    destination = f"{repository}:{image.tags[0].rpartition(':')[2]}"
+    destination = pushed_name(image.tags[0], repository)
     try:
         digest = engine.push(image.image_id, destination)
     except RunFailed as error:
