@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import TINY, foodbench
+from tiny_training import write_base_weights
 
 from foodbench.store import Store
 
@@ -36,6 +37,14 @@ def require_program() -> Callable[[str], str]:
         pytest.skip(f"{name} is not on this machine")
 
     return find
+
+
+@pytest.fixture(scope="session")
+def base_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file for the tiny model's base: random, but with BatchNorm statistics that let signals through."""
+    path = tmp_path_factory.mktemp("weights") / "base.weights.h5"
+    write_base_weights(path)
+    return path
 
 
 @pytest.fixture(autouse=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from foodbench.data import Dataset, prepare
 from foodbench.progress import Silent
 from foodbench.records.experiments import DataSpec, FineTuning, HeadTraining, ModelSpec, Recipe, SyntheticData
 from foodbench.store import Store
 
-__all__ = ["Heard", "draw_dataset", "tiny_recipe", "tiny_spec"]
+__all__ = ["Heard", "draw_dataset", "let_signals_through", "tiny_recipe", "tiny_spec", "write_base_weights"]
 
 
 class Heard:
@@ -60,3 +63,24 @@ def tiny_spec(**replaced: Any) -> ModelSpec:
         "recipe": tiny_recipe(),
     }
     return ModelSpec(**{**values, **replaced})
+
+
+def write_base_weights(path: Path) -> None:
+    """Write weights for the tiny model's base."""
+    from foodbench.keras_door import keras
+    from foodbench.training.backbones import build_base
+    from foodbench.training.catalogue import resolve
+
+    keras.utils.set_random_seed(1)
+    base = build_base(resolve(tiny_spec()))
+    let_signals_through(base)
+    base.save_weights(path)
+
+
+def let_signals_through(base: Any) -> None:
+    """Give a base of random weights, 32 px, BatchNorm statistics that fit them; else it answers zeros to all."""
+    images = np.random.default_rng(1).uniform(-1, 1, (32, 32, 32, 3)).astype(np.float32)
+    for layer in base.layers:
+        layer.momentum = 0.5
+    for _ in range(8):
+        base(images, training=True)

@@ -78,12 +78,13 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as content:
+        # NumPy leaves a file that it opened itself open where it cannot be read.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return Checkpoint(
                 Reached.model_validate_json(content["reached"].tobytes()),
                 *(_numbered(content, name) for name in ("best_weights", "variables", "optimizer")),
             )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, ValidationError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ValidationError) as error:
         raise StoreError(f"{path} is not a readable checkpoint: {error}", "Delete its folder and run again") from error
 
 

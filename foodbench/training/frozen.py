@@ -67,10 +67,10 @@ class FrozenPart:
         wanted = {f"{self.name}-training-{number}": examples for number, examples in enumerate(before, start=1)}
         wanted[f"{self.name}-validation"] = inputs.validation
         self._refuse_without_space(wanted)
-        for number, (name, examples) in enumerate(wanted.items()):
+        for number, (name, examples) in enumerate(wanted.items(), start=1):
             path = self._path(name)
             if not path.exists():
-                augment = None if examples is inputs.validation else inputs.augment
+                augment = inputs.augment if number <= len(before) else None
                 if augment is not None:
                     augment.begin(number)
                 self._write(path, examples, augment)

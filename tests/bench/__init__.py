@@ -9,4 +9,5 @@ memory       after 500 requests and after 50,000
 overload     ten times as many requests as it can compute
 cycles       replicas that come and go under load
 chaos        replicas killed at random under load
+training     the head phase against ImageDataGenerator and ``fit``, on photographs that are given
 """

@@ -28,6 +28,7 @@ from .photographs import LARGE_PX, SMALL_PX, photograph
 from .steadiness import measure_steadiness
 from .tables import Table
 from .throughput import COMPARISONS, compare
+from .training import TrainingSize, compare_training
 
 PHOTOGRAPHS = {"large": LARGE_PX, "small": SMALL_PX}
 
@@ -50,6 +51,9 @@ class Bench:
     """Replicas started and stopped for each kind of connection and load balancer."""
     seed: int
     """Of what happens at random."""
+    data: Path | None
+    """Photographs to train on."""
+    training: TrainingSize
     _made: dict[str, BenchModel] = field(default_factory=dict)
 
     def model(self, backbone: str) -> BenchModel:
@@ -129,6 +133,13 @@ def chaos(bench: Bench) -> Iterator[Table]:
     )
 
 
+def training(bench: Bench) -> Iterator[Table]:
+    if bench.data is None or bench.weights is None:
+        sys.stderr.write("training: needs photographs (--data) and ImageNet weights (--weights); left out\n")
+        return
+    yield from compare_training(bench.data, bench.weights, bench.training, bench.directory)
+
+
 QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "throughput": throughput,
     "ceiling": ceiling,
@@ -136,6 +147,7 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "overload": overload,
     "cycles": cycles,
     "chaos": chaos,
+    "training": training,
 }
 
 
@@ -154,6 +166,10 @@ def main() -> int:
             siege_s=options.siege_s,
             cycles=options.cycles,
             seed=options.seed,
+            data=options.data,
+            training=TrainingSize(20, 96, 1)
+            if options.quick
+            else TrainingSize(options.images_per_class, options.input_size_px, options.seeds),
         )
         bench.directory.mkdir(parents=True, exist_ok=True)
         for question in options.questions or QUESTIONS:
@@ -183,6 +199,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder of Keras' official weights, else FOODBENCH_WEIGHTS; random without",
     )
+    photographs = os.environ.get("FOODBENCH_DATA")
+    add(
+        "--data",
+        type=Path,
+        default=None if photographs is None else Path(photographs),
+        metavar="PATH",
+        help="folder or archive of photographs, else FOODBENCH_DATA (training)",
+    )
+    add("--images-per-class", type=int, default=300, metavar="N", help="to train on (training; %(default)s)")
+    add("--input-size-px", type=int, default=224, metavar="N", help="of the network (training; %(default)s)")
+    add("--seeds", type=int, default=3, metavar="N", help="to repeat with (training; %(default)s)")
     add("--directory", type=Path, metavar="DIR", help="keep models and bundles here")
     return parser
 

@@ -24,24 +24,6 @@ from foodbench.training.weights import InitialWeights, sha256_of
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.fixture(scope="module")
-def base_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file for the tiny model's base: random, but with BatchNorm statistics that let signals through."""
-    from foodbench.keras_door import keras
-    from foodbench.training.backbones import build_base
-
-    keras.utils.set_random_seed(1)
-    path = tmp_path_factory.mktemp("weights") / "base.weights.h5"
-    base = build_base(resolve(tiny_spec()))
-    images = np.random.default_rng(1).uniform(-1, 1, (32, 32, 32, 3)).astype(np.float32)
-    for layer in base.layers:
-        layer.momentum = 0.5
-    for _ in range(8):
-        base(images, training=True)
-    base.save_weights(path)
-    return path
-
-
 def trained(store: Store, spec: ModelSpec, progress: Heard | None = None) -> ModelArtifact:
     return train(spec, draw_dataset(store), store, weights_directory=None, progress=progress or Silent())
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from tiny_training import Heard
 
-from foodbench.errors import RunFailed
+from foodbench.errors import MachineError, RunFailed, StoreError
 from foodbench.progress import Silent
 from foodbench.records.models import EpochMetrics
 
@@ -121,6 +123,116 @@ def test_a_loss_that_is_no_number_ends_the_run_with_the_learning_rate() -> None:
     broken = as_it_is(np.full((4, 2), np.nan, np.float32), np.zeros(4, np.int64))
     with pytest.raises(RunFailed, match=r"loss became nan in epoch 1 of the head phase \(learning rate 0.05\)"):
         run_phase(regression(), phase(), [broken], broken, progress=Silent(), description="Training")
+
+
+class Interrupted(Exception):
+    """Stands for the end of the process."""
+
+
+class InterruptsAfter(Heard):
+    """Ends the work in the first batch after so many examples."""
+
+    def __init__(self, examples: int) -> None:
+        super().__init__()
+        self._examples = examples
+
+    def step(self, description: str, done: float, total: float) -> None:
+        super().step(description, done, total)
+        if done > self._examples:
+            raise Interrupted
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_a_phase_goes_on_from_its_checkpoint_as_if_it_had_never_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str
+) -> None:
+    from foodbench.training import phases
+
+    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    what = phase(epochs=5, learning_rate_schedule=schedule, weight_decay=1e-2, label_smoothing=0.1)
+    whole, resumed, path = regression(), regression(), tmp_path / "head.npz"
+    expected = run(whole, what, examples(5, 2))
+    with pytest.raises(Interrupted):
+        run(resumed, what, examples(5, 2), InterruptsAfter(2 * (30 + 15)), checkpoint=path)
+    progress = Heard()
+    result = run(regression(), what, examples(5, 2), progress, checkpoint=path)
+    assert progress.lines[0] == "Training: goes on after epoch 2"
+    assert timeless(result) == timeless(expected)
+    again = regression()
+    assert timeless(run(again, what, examples(5, 2), InterruptsAfter(0), checkpoint=path)) == timeless(expected)
+    assert all(map(np.array_equal, whole.get_weights(), again.get_weights()))
+
+
+def timeless(result: Any) -> list[EpochMetrics]:
+    return [epoch.model_copy(update={"duration_s": 0}) for epoch in (*result.epochs, result.best)]
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "head.npz"
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"head.npz is not a readable checkpoint.*Delete its folder"):
+        run(regression(), phase(), examples(5, 2), checkpoint=path)
+
+
+def test_a_checkpoint_that_would_need_to_be_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "head.npz"
+    np.savez(path, allow_pickle=True, reached=np.array([{"code": print}], object))
+    with pytest.raises(StoreError, match="not a readable checkpoint"):
+        run(regression(), phase(), examples(5, 2), checkpoint=path)
+
+
+def test_a_full_disk_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from foodbench.training import phases
+
+    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    path = tmp_path / "head.npz"
+    with pytest.raises(Interrupted):
+        run(regression(), phase(), examples(5, 2), InterruptsAfter(30 + 15), checkpoint=path)
+    before = path.read_bytes()
+
+    def no_space(*_arguments: object, **_arrays: object) -> None:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(np, "savez", no_space)
+    with pytest.raises(MachineError, match=r"head.npz: No space left on device. Free some disk space"):
+        run(regression(), phase(), examples(5, 2), checkpoint=path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_cosine_schedule_ends_at_nothing_and_weight_decay_shrinks() -> None:
+    constant, cosine, decayed = regression(), regression(), regression()
+    for model, changed in (
+        (constant, {}),
+        (cosine, {"learning_rate_schedule": "cosine"}),
+        (decayed, {"weight_decay": 5.0}),
+    ):
+        run(model, phase(epochs=6, patience_epochs=9, **changed), examples(5, 2))
+    assert float(cosine.optimizer.learning_rate) == pytest.approx(0, abs=1e-6)
+    assert float(constant.optimizer.learning_rate) == pytest.approx(0.05)
+    assert np.abs(decayed.get_weights()[0]).sum() < np.abs(constant.get_weights()[0]).sum()
+
+
+def test_smoothed_labels_never_let_the_loss_reach_nothing() -> None:
+    easy = examples(5, 2)
+    result = run(regression(), phase(epochs=12, learning_rate=0.5, label_smoothing=0.3, patience_epochs=12), easy)
+    # The entropy of (0.8, 0.1, 0.1): what a perfect answer still costs.
+    assert min(epoch.validation_loss for epoch in result.epochs) > -(0.8 * np.log(0.8) + 0.2 * np.log(0.1)) - 1e-3
+
+
+def test_epochs_take_one_draw_after_the_other_and_begin_where_they_are_told() -> None:
+    from foodbench.training.batches import as_it_is, shuffled_for_ever
+
+    draws = [as_it_is(np.full((4, 1), number, np.float32), np.arange(4)) for number in range(3)]
+
+    def first_epochs(**options: Any) -> list[tuple[float, ...]]:
+        batches = iter(shuffled_for_ever(draws, 4, (1, 0), **options))
+        return [(float(inputs[0, 0]), *map(int, labels)) for inputs, labels in (next(batches) for _ in range(5))]
+
+    epochs = first_epochs()
+    assert [draw for draw, *_ in epochs] == [0, 1, 2, 0, 1]
+    assert first_epochs(epochs_done=2)[:3] == epochs[2:]
 
 
 def test_an_epoch_takes_every_example_once_in_another_order() -> None:
