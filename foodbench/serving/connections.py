@@ -24,15 +24,21 @@ HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + CLOSE
 HEAD_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + CLOSE
 
 
-def limited_protocol(limits: Limits, on_shed: Callable[[], None]) -> type[asyncio.Protocol]:
+PREDICTION_PATHS = frozenset({"/test", "/predict"})
+
+
+def limited_protocol(
+    limits: Limits, on_shed: Callable[[], None], on_used: Callable[[], None]
+) -> type[asyncio.Protocol]:
     """Return uvicorn's HTTP protocol, with httptools where it is installed, within ``limits``.
 
     Args:
         limits: The bounds.
         on_shed: Called for each connection beyond the most that are held.
+        on_used: Called for each connection when it carries its first request for a prediction.
     """
     limited = type("LimitedProtocol", _bases(), {})
-    return cast("type[asyncio.Protocol]", partial(limited, limits=limits, on_shed=on_shed))
+    return cast("type[asyncio.Protocol]", partial(limited, limits=limits, on_shed=on_shed, on_used=on_used))
 
 
 def _bases() -> tuple[type, ...]:
@@ -57,11 +63,17 @@ class _Limited:
     connections: set[Any]
     cycle: Any
     """The request whose head was complete last; None at first."""
+    scope: Any
+    """Of that request."""
 
-    def __init__(self, *, limits: Limits, on_shed: Callable[[], None], **rest: Any) -> None:
+    def __init__(
+        self, *, limits: Limits, on_shed: Callable[[], None], on_used: Callable[[], None], **rest: Any
+    ) -> None:
         super().__init__(**rest)
         self._limits = limits
         self._on_shed = on_shed
+        self._on_used = on_used
+        self._is_used = False
         self._is_surplus = False
         self._is_ending = False
         self._waited_for_bytes = 0
@@ -119,6 +131,11 @@ class _Limited:
             self._timer.cancel()
             self._timer = None
 
+    def _request_is_known(self) -> None:
+        if not self._is_used and self.scope.get("path") in PREDICTION_PATHS:
+            self._is_used = True
+            self._on_used()
+
     def _end_with(self, response: bytes) -> None:
         """End the connection, once the requests that came whole are answered."""
         if self.transport.is_closing():
@@ -136,6 +153,7 @@ class _HeadsOfHttpTools:
 
     _head_begins: Callable[[], None]
     _head_is_complete: Callable[[], None]
+    _request_is_known: Callable[[], None]
     cycle: Any
     _message_is_whole = True
 
@@ -148,6 +166,7 @@ class _HeadsOfHttpTools:
         self._message_is_whole = False
         self._head_is_complete()
         super().on_headers_complete()  # type: ignore[misc]
+        self._request_is_known()
 
     def on_message_complete(self) -> None:
         self._message_is_whole = True
@@ -162,6 +181,7 @@ class _HeadsOfH11:
 
     _head_begins: Callable[[], None]
     _head_is_complete: Callable[[], None]
+    _request_is_known: Callable[[], None]
     conn: Any
     cycle: Any
 
@@ -172,6 +192,7 @@ class _HeadsOfH11:
         super().data_received(data)  # type: ignore[misc]
         if self.cycle is not before:
             self._head_is_complete()
+            self._request_is_known()
 
     def _rest_of_an_answered_body(self) -> bool:
         import h11

@@ -36,6 +36,9 @@ class Metrics:
         self._connections_shed = Counter(
             "foodbench_connections_shed", "Connections beyond the most that are held.", registry=self.registry
         )
+        self._connections_used = Counter(
+            "foodbench_connections", "Connections that carried a request for a prediction.", registry=self.registry
+        )
         stages = Histogram(
             "foodbench_stage_duration_seconds",
             "Time of answered requests, by stage: queue, decode, inference.",
@@ -68,6 +71,10 @@ class Metrics:
     def count_shed_connection(self) -> None:
         """Count a connection that was refused because there were too many."""
         self._connections_shed.inc()
+
+    def count_used_connection(self) -> None:
+        """Count a connection that carries its first request for a prediction."""
+        self._connections_used.inc()
 
     def observe(self, answer: Answer, total_s: float) -> None:
         """Note the times of an answered request."""

@@ -122,7 +122,7 @@ class _Replica:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=limited_protocol(service.limits, metrics.count_shed_connection),
+                http=limited_protocol(service.limits, metrics.count_shed_connection, metrics.count_used_connection),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

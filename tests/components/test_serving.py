@@ -155,6 +155,19 @@ def test_the_process_is_measured(service: ServiceProcess) -> None:
     assert service.metric("process_cpu_seconds_total") > 0
 
 
+def assert_connections_are_counted_once(service: ServiceProcess) -> None:
+    before = service.metric("foodbench_connections_total")
+    kept = b"GET /test HTTP/1.1\r\nHost: x\r\n\r\n"
+    answers = service.exchange(kept * 2 + kept.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    assert answers.count(b"HTTP/1.1 200 OK") == 3
+    service.get("/readyz")
+    assert service.metric("foodbench_connections_total") == before + 1
+
+
+def test_a_connection_counts_once_and_a_probes_does_not(service: ServiceProcess) -> None:
+    assert_connections_are_counted_once(service)
+
+
 def test_a_full_queue_sheds_and_serves_the_rest(slow_bundle: Path) -> None:
     with serving(slow_bundle, "--threads", "1", "--queue-capacity", "2") as service:
         with ThreadPoolExecutor(16) as users:
@@ -306,6 +319,7 @@ def test_it_serves_within_the_same_limits_without_the_faster_packages(bundle: Pa
     options = ("--read-timeout-s", "0.3", "--most-body-bytes", "100000")
     with serving(bundle, *options, without=("httptools", "uvloop")) as service:
         assert service.get("/test").json()["class"] == "Green"
+        assert_connections_are_counted_once(service)
         assert service.post("/predict", b"x" * 200_000).status_code == 413
         assert service.post("/nothing", b"x" * 200_000).status_code == 404
         for unfinished in (b"", b"GET /test HTTP/1.1\r\nX: ", b"POST /predict HTTP/1.1\r\nContent-Length: 9\r\n\r\n"):
