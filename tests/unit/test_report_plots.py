@@ -1,17 +1,24 @@
 from collections.abc import Sequence
 
 import builders
+import numpy as np
+import pyarrow as pa
 import pytest
+from builders import STARTED_AT, deployment_event
 from matplotlib import rcParams
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from foodbench.analysis.classes import class_accuracies, poor_classes
 from foodbench.analysis.variants import VariantFacts, join_variants
+from foodbench.records.deployments import DeploymentEvent
 from foodbench.records.experiments import Mode
 from foodbench.records.models import WeightsUsed
 from foodbench.records.runs import CellResult, Validity
+from foodbench.records.traces import LOAD_COLUMNS, REPLICA_COLUMNS
 from foodbench.report.plots.canvas import as_png, as_svg, style
+from foodbench.report.plots.timeline import draw_timeline
 from foodbench.report.plots.tradeoff import TRADEOFFS, draw_tradeoff
 from foodbench.report.plots.training import draw_confusion, draw_curves
 
@@ -107,6 +114,43 @@ def test_a_mark_of_one_model_only_is_tied_to_its_points() -> None:
     assert "marked †" in told
     assert plain.spec.name in told
     assert any("† random initial weights" in text for text in told)
+
+
+def timeline(*events: DeploymentEvent) -> Figure:
+    cell = builders.cell_result(events=events)
+    samples, replicas = (pa.table({name: [] for name in columns}) for columns in (LOAD_COLUMNS, REPLICA_COLUMNS))
+    counts = pa.table({"time_s": [STARTED_AT], "ready_replicas": [1], "desired_replicas": [1]})
+    with style():
+        return draw_timeline(cell, samples, replicas, counts)
+
+
+def event(reason: str, at_s: float, endpoints: int | None = None) -> DeploymentEvent:
+    return deployment_event(reason=reason, time_s=STARTED_AT + at_s, ready_endpoints=endpoints)
+
+
+def test_a_timeline_marks_what_happened_a_row_for_each_kind() -> None:
+    figure = timeline(
+        event("Ready", -2, 1),
+        event("Unhealthy", 5),
+        event("Unhealthy", 9, 0),
+        event("Ready", 15, 1),
+        event("OOMKilled", 20, 0),
+        event("Error", 60),
+    )
+    strip = figure.axes[-1]
+    assert [label.get_text() for label in strip.get_yticklabels()] == ["probe failed", "out of memory", "ready"]
+    assert [np.asarray(line.get_xdata()).tolist() for line in strip.get_lines()] == [[5, 9], [20], [-2, 15]]
+    assert "Seconds since the load began" in strip.get_xlabel()
+    spans = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle) and patch.get_width()]
+    assert [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in spans] == [(9, 15), (20, 29.49)]
+    assert "no endpoint" in texts(figure)
+
+
+def test_a_timeline_on_which_nothing_happened_has_no_strip() -> None:
+    figure = timeline(event("Started", -4), event("Ready", -2, 1))
+    assert len(figure.axes) == 4
+    assert "Seconds since the load began" in figure.axes[-1].get_xlabel()
+    assert "no endpoint" not in texts(figure)
 
 
 def test_equal_inputs_give_equal_files_and_no_setting_stays_behind() -> None:

@@ -1,4 +1,4 @@
-"""What one cell did, second by second: response times, failures, CPU, memory, replicas."""
+"""What one cell did, second by second: response times, failures, CPU, memory, replicas, and what happened to them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from foodbench.analysis.rules.evidence import outages
 from foodbench.records.runs import CellResult
 from foodbench.report.plots.canvas import BLUE, GREEN, GREY, ORANGE, VERMILLION, headline, new_figure
+from foodbench.report.plots.marks import draw_marks, marks_of
 
 __all__ = ["draw_timeline"]
 
@@ -30,9 +32,12 @@ def draw_timeline(cell: CellResult, samples: pa.Table, replicas: pa.Table, count
         replicas: One row a reading of a replica (``REPLICA_COLUMNS``).
         counts: One row a reading of the deployment (``DEPLOYMENT_COLUMNS``).
     """
-    figure = new_figure(8.0, 7.6)
-    latency, cpu, memory, ready = figure.subplots(4, 1, sharex=True, height_ratios=(3, 2, 2, 1.4))
     began = _began(cell, samples, replicas)
+    marked = marks_of(cell, began)
+    strip = 0.35 * len(marked) + 0.15
+    figure = new_figure(8.0, 7.6 + 0.7 * strip)
+    ratios = (3, 2, 2, 1.4, strip)[: 5 if marked else 4]
+    latency, cpu, memory, ready, *events = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios)
     _draw_latency(latency, samples, began)
     _draw_usage(cpu, replicas, began, "cpu_cores", 1.0)
     _draw_usage(memory, replicas, began, "memory_bytes", MIB)
@@ -44,14 +49,21 @@ def draw_timeline(cell: CellResult, samples: pa.Table, replicas: pa.Table, count
     memory.set_ylabel("Memory (MiB)")
     cpu.axhline(limit.cpu_limit_cores, color=VERMILLION, linewidth=0.9, linestyle=":", label="limit of each replica")
     ready.set_ylabel("Replicas")
-    ready.set_xlabel("Seconds since the load began")
+    for outage in outages(cell):
+        for axes in (latency, ready):
+            axes.axvspan(outage.began_s, outage.ended_s, color=VERMILLION, alpha=0.12, linewidth=0)
+    if outages(cell):
+        latency.axvspan(0, 0, color=VERMILLION, alpha=0.12, linewidth=0, label="no endpoint")
+    for axes in events:
+        draw_marks(axes, marked)
+    (*events, ready)[0].set_xlabel("Seconds since the load began")
     for axes in (latency, cpu, memory, ready):
         axes.set_ylim(bottom=0)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         else:
             axes.text(0.5, 0.5, "nothing recorded", transform=axes.transAxes, ha="center", va="center", color=GREY)
-    figure.align_ylabels()
+    figure.align_ylabels([latency, cpu, memory, ready])
     return figure
 
 
@@ -138,6 +150,7 @@ def _draw_counts(axes: Axes, counts: pa.Table, began: float) -> None:
         return
     at = counts["time_s"].to_numpy() - began
     desired, ready = counts["desired_replicas"].to_numpy(), counts["ready_replicas"].to_numpy()
-    axes.step(at, desired, where="post", color=VERMILLION, linewidth=1.2, linestyle="--", label="desired")
-    axes.step(at, ready, where="post", color=BLUE, linewidth=1.8, label="ready")
+    axes.step(at, ready, where="post", color=BLUE, linewidth=2.6, label="ready")
+    # Over the other, so that both are seen where they are equal.
+    axes.step(at, desired, where="post", color=ORANGE, linewidth=1.2, linestyle="--", label="desired")
     axes.set_ylim(top=max(int(desired.max()), int(ready.max())) + 0.6)
