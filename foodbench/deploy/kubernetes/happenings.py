@@ -14,6 +14,9 @@ from foodbench.records.experiments import Autoscaling
 
 __all__ = ["decision_of", "endings_of", "event_of", "is_ready", "ready_changes", "seconds"]
 
+STABILISED_DOWN = "ScaleDownStabilized"
+"""Reason of the condition AbleToScale while a higher recommendation of the last minutes is applied."""
+
 
 def seconds(written: str) -> float:
     """Return a moment of the API (ISO 8601) in seconds since the epoch; 0 where it is none."""
@@ -128,10 +131,17 @@ def decision_of(autoscaler: Plain, bounds: Autoscaling, now_s: float) -> Scaling
         current_replicas=current,
         utilisation_percent=utilisation,
         ratio=ratio,
-        recommended_replicas=max(1, math.ceil(ratio * current)) if limited_by else desired,
+        recommended_replicas=_recommended(autoscaler, math.ceil(ratio * current), desired) if limited_by else desired,
         desired_replicas=desired,
         limited_by=limited_by,
     )
+
+
+def _recommended(autoscaler: Plain, by_ratio: int, desired: int) -> int:
+    if text(condition(autoscaler, "AbleToScale"), "reason") == STABILISED_DOWN:
+        # The metrics of some pods did not count, where the ratio times all of them is more than what was held.
+        return max(1, min(by_ratio, desired))
+    return max(1, by_ratio)
 
 
 def _utilisation(autoscaler: Plain) -> float | None:
@@ -147,7 +157,7 @@ def _utilisation(autoscaler: Plain) -> float | None:
 def _limit(autoscaler: Plain) -> str:
     """Return in the controller's words what limited its decision; empty where nothing did."""
     able = condition(autoscaler, "AbleToScale")
-    if text(able, "reason") in {"ScaleDownStabilized", "ScaleUpStabilized", "BackoffBoth"}:
+    if text(able, "reason") in {STABILISED_DOWN, "ScaleUpStabilized"}:
         return text(able, "message")
     limited = condition(autoscaler, "ScalingLimited")
     return text(limited, "message") if text(limited, "status") == "True" else ""
