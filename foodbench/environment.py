@@ -8,7 +8,7 @@ from importlib import metadata
 
 import psutil
 
-from foodbench.errors import MachineError
+from foodbench.errors import InputError, MachineError
 from foodbench.process import find_program
 from foodbench.provenance import usable_cores
 from foodbench.quantities import format_bytes
@@ -45,6 +45,8 @@ def examine() -> tuple[Finding, ...]:
         _package("matplotlib", "matplotlib", "plots of the report", None),
         _load_balancer(),
         _cpu_limits(),
+        _kubectl(),
+        _contexts(),
     )
 
 
@@ -124,4 +126,41 @@ def _cpu_limits() -> Finding:
         found=limiter.name if exact else f"{limiter.name} ({why_no_better})",
         needed_for="an exact limit per replica, as a pod has",
         remedy="Needs a cgroup that may be written; until then replicas are stopped and continued, which is coarser",
+    )
+
+
+def _kubectl() -> Finding:
+    remedy = "kubernetes.io/docs/tasks/tools, and pip install 'foodbench[kubernetes]'"
+    try:
+        found = find_program("kubectl", remedy=remedy)
+    except MachineError:
+        found = ""
+    return Finding(
+        name="kubectl",
+        present=bool(found),
+        required=False,
+        found=found or "not found",
+        needed_for="deploying to a cluster (--target kubernetes)",
+        remedy=remedy,
+    )
+
+
+def _contexts() -> Finding:
+    """Name the contexts of the kubeconfig. No cluster is asked."""
+    from foodbench.deploy.kubernetes.contexts import list_contexts
+
+    try:
+        contexts = list_contexts()
+    except (InputError, MachineError) as error:
+        names, found = (), error.problem
+    else:
+        names = contexts.names
+        found = f"{', '.join(names) or 'none'}; current: {contexts.current or 'none'}"
+    return Finding(
+        name="Clusters",
+        present=bool(names),
+        required=False,
+        found=found,
+        needed_for="deploying to a cluster (--target kubernetes)",
+        remedy="Make one (kind create cluster, minikube start), or set KUBECONFIG",
     )

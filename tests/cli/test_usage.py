@@ -95,3 +95,24 @@ def test_doctor_says_what_is_here(tmp_path: Path) -> None:
     by_name = {finding["name"]: finding for finding in findings}
     assert by_name["Python"]["found"].startswith(sys.version.split()[0])
     assert all(finding["remedy"] for finding in findings)
+
+
+def test_doctor_names_the_clusters_of_the_kubeconfig_and_asks_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = {"name": "far", "context": {"cluster": "far", "user": "me"}}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "far",
+        "clusters": [{"name": "far", "cluster": {"server": "https://cluster.example.com"}}],
+        "users": [{"name": "me", "user": {}}],
+        "contexts": [context],
+    }
+    (tmp_path / "config").write_text(json.dumps(config))
+    for file, found in ((tmp_path / "config", "far; current: far"), (tmp_path / "none", "no cluster is known")):
+        monkeypatch.setenv("KUBECONFIG", str(file))
+        findings = json.loads(foodbench("doctor", "--json", cwd=tmp_path).stdout)
+        (clusters,) = [finding for finding in findings if finding["name"] == "Clusters"]
+        assert found in clusters["found"]
+        assert not clusters["required"]
