@@ -22,6 +22,7 @@ from foodbench.records.experiments import (
     Packaging,
     Resources,
     Runtime,
+    Serving,
     SyntheticData,
     TargetSpec,
     Variant,
@@ -81,17 +82,20 @@ class _Load(_Table):
     connection: Literal["close", "keep-alive"] = "close"
     timeout: Duration = 30.0
     warm_up_requests: int = 5
+    stop_after_failures: int | None = None
 
 
 class _Variants(_Table):
-    """One entry stands for every combination of its models, runtimes and modes."""
+    """One entry stands for every combination of its models, runtimes and modes; with a name, for exactly one."""
 
+    name: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=80)
     model: Annotated[list[str], BeforeValidator(_listed)] | None = None
     runtime: Annotated[list[Runtime], BeforeValidator(_listed)] = ["litert"]
     mode: Annotated[list[Mode], BeforeValidator(_listed)] = ["single"]
     replicas: int | None = Field(default=None, ge=1, le=100)
     hpa: Autoscaling | None = None
     resources: _Resources | None = None
+    serving: Serving = Serving()
 
 
 class _File(_Table):
@@ -140,6 +144,8 @@ def make_variant(
     *,
     replicas: int | None = None,
     autoscaling: Autoscaling | None = None,
+    serving: Serving = Serving(),  # noqa: B008 -- it cannot be changed
+    name: str | None = None,
 ) -> Variant:
     """Return a variant with the numbers its mode implies.
 
@@ -150,6 +156,8 @@ def make_variant(
         resources: Of one replica.
         replicas: Only for mode lb; 3 if not given.
         autoscaling: Only for mode hpa; 1 to 5 replicas at 40 % CPU if not given.
+        serving: How a replica is probed, and what it lets wait.
+        name: Of its own; model, runtime and mode if not given.
 
     Raises:
         ValueError: A number that the mode has no use for, or that contradicts another.
@@ -168,13 +176,14 @@ def make_variant(
             )
     at_start = {"single": 1, "lb": replicas or 3, "hpa": autoscaling.min_replicas if autoscaling else 1}[mode]
     return Variant(
-        name=f"{model}.{runtime}.{mode}",
+        name=name or f"{model}.{runtime}.{mode}",
         model=model,
         runtime=runtime,
         mode=mode,
         replicas=at_start,
         autoscaling=autoscaling,
         resources=resources,
+        serving=serving,
     )
 
 
@@ -224,6 +233,7 @@ def _resolve(file: _File, data_path: str | None) -> Experiment:
         connection=file.load.connection,
         timeout_s=file.load.timeout,
         warm_up_requests=file.load.warm_up_requests,
+        stop_after_failures=file.load.stop_after_failures,
     )
     if file.target.name == "local" and (others := sorted(file.target.model_fields_set - {"name"})):
         raise ValueError(
@@ -262,6 +272,12 @@ def _expand(entry: _Variants, file: _File, names: list[str]) -> list[Variant]:
     if request > table.cpu:
         raise ValueError(f"resources.cpu_request = {request:g} cores is above the limit, cpu = {table.cpu:g} cores")
     resources = Resources(cpu_request_cores=request, cpu_limit_cores=table.cpu, memory_limit_bytes=table.memory)
+    combinations = tuple(itertools.product(entry.model or names, entry.runtime, entry.mode))
+    if entry.name is not None and len(combinations) > 1:
+        raise ValueError(
+            f"variants.name = {entry.name!r} is for one variant, and the entry stands for {len(combinations)}; "
+            "give it one model, one runtime and one mode"
+        )
     return [
         make_variant(
             model,
@@ -270,8 +286,10 @@ def _expand(entry: _Variants, file: _File, names: list[str]) -> list[Variant]:
             resources,
             replicas=entry.replicas if mode == "lb" or len(entry.mode) == 1 else None,
             autoscaling=entry.hpa if mode == "hpa" or len(entry.mode) == 1 else None,
+            serving=entry.serving,
+            name=entry.name,
         )
-        for model, runtime, mode in itertools.product(entry.model or names, entry.runtime, entry.mode)
+        for model, runtime, mode in combinations
     ]
 
 

@@ -71,7 +71,8 @@ def _invalid(cause: str, fix: str) -> Validity:
 
 
 def _incomplete(load: LoadResult) -> Validity | None:
-    if load.complete:
+    # Stopped by failures, as the profile says, it has measured what there was to measure.
+    if load.complete or load.stopped_after_failures is not None:
         return None
     return _invalid(
         f"the load ended after {load.figures.elapsed_s:.1f} of {load.profile.duration_s:g} s",

@@ -57,6 +57,7 @@ class Load:
     began_cpu_s: float = field(default_factory=time.process_time)
     epoch_offset_s: float = field(default_factory=lambda: time.time() - time.perf_counter())
     samples: int = 0
+    failures: int = 0
     bug: Exception | None = None
 
     @property
@@ -69,6 +70,12 @@ class Load:
         """Return the CPU time this process has used since the load began."""
         return time.process_time() - self.began_cpu_s
 
+    @property
+    def has_given_up(self) -> bool:
+        """Return whether as many requests have failed as end the load."""
+        most = self.profile.stop_after_failures
+        return most is not None and self.failures >= most
+
     def client(self) -> Client:
         """Return a client for one user."""
         keep_alive = self.profile.connection == "keep-alive"
@@ -79,6 +86,9 @@ class Load:
         if exchange.started_s + exchange.latency_s - self.began_s > self.profile.duration_s:
             return False
         self.samples += 1
+        self.failures += exchange.failure is not None
+        if self.has_given_up:
+            self.stopped.set()
         self.writer.add(
             {
                 "started_at": self.epoch_offset_s + exchange.started_s,
@@ -114,7 +124,16 @@ def main(arguments: list[str]) -> int:
         load = Load(profile, endpoint, request, writer, stopped)
         complete = _measure(load)
     elapsed_s = profile.duration_s if complete else load.elapsed_s
-    _tell(Ended(elapsed_s=elapsed_s, cpu_s=load.cpu_s, samples=load.samples, complete=complete))
+    given_up_after = load.failures if load.has_given_up else None
+    _tell(
+        Ended(
+            elapsed_s=elapsed_s,
+            cpu_s=load.cpu_s,
+            samples=load.samples,
+            complete=complete,
+            stopped_after_failures=given_up_after,
+        )
+    )
     return 0
 
 

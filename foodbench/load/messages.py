@@ -44,6 +44,8 @@ class Ended(Record):
     cpu_s: float
     samples: int
     complete: bool
+    stopped_after_failures: int | None = None
+    """How many had failed when that ended the load; None where it did not."""
 
 
 Message = WarmedUp | Began | Running | Ended

@@ -3,7 +3,7 @@
 A closed loop has no waiting. But a connection that is refused fails within microseconds, so ten users
 against a closed port would take a whole core from the very service that is trying to come back, and
 write tens of thousands of samples a second that say the same. siege spins like that, and gives up after
-1,024 failures. foodbench goes on to the end, and waits.
+1,024 failures. foodbench waits, and goes on to the end unless it is told to give up too.
 """
 
 from __future__ import annotations

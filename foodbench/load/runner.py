@@ -48,14 +48,15 @@ class Outcome:
     elapsed_s: float
     cpu_s: float
     complete: bool
+    stopped_after_failures: int | None = None
 
 
 def run_load(profile: LoadProfile, url: str, directory: Path, progress: Progress) -> LoadResult:
     """Load a service, and keep every request.
 
     Each of ``profile.users`` users sends a request, waits for the whole answer, and sends the next, for
-    ``profile.duration_s``. Requests under way at the end are not counted, as in siege. Nothing ends the test
-    early: where nobody answers, users go on trying (see ``load.pacing``). Whatever ends it, an interrupt of
+    ``profile.duration_s``. Requests under way at the end are not counted, as in siege. Only
+    ``profile.stop_after_failures`` ends the test early: where nobody answers, users go on trying (see ``load.pacing``). Whatever ends it, an interrupt of
     this process included, the samples written so far stay.
 
     Args:
@@ -117,8 +118,14 @@ def _follow(process: subprocess.Popen[bytes], profile: LoadProfile, progress: Pr
             case Began():
                 outcome = Outcome(message.started_at, 0.0, 0.0, complete=False)
             case Running() | Ended() if outcome is not None:
-                complete = isinstance(message, Ended) and message.complete
-                outcome = Outcome(outcome.started_at, message.elapsed_s, message.cpu_s, complete)
+                ended = message if isinstance(message, Ended) else None
+                outcome = Outcome(
+                    outcome.started_at,
+                    message.elapsed_s,
+                    message.cpu_s,
+                    complete=ended is not None and ended.complete,
+                    stopped_after_failures=None if ended is None else ended.stopped_after_failures,
+                )
                 progress.step("load test", min(message.elapsed_s, profile.duration_s), profile.duration_s)
     return outcome
 
@@ -151,8 +158,9 @@ def _result(profile: LoadProfile, url: str, samples: pa.Table, outcome: Outcome)
         samples=len(samples),
         samples_file=SAMPLES_FILE,
         complete=outcome.complete,
+        stopped_after_failures=outcome.stopped_after_failures,
         generator_cpu_cores=generator_cpu_cores,
-        notes=notes_on(profile, failures, generator_cpu_cores),
+        notes=notes_on(profile, failures, generator_cpu_cores, outcome.stopped_after_failures),
     )
 
 

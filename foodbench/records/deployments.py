@@ -90,6 +90,7 @@ class DeploymentState(Record):
     desired_replicas: int
     cpu_limiter: CpuLimiter
     memory_limit_enforced: bool
+    """By the kernel. Otherwise memory is watched, and a replica ended when it is seen above its limit."""
     load_balancer: LoadBalancer
     load_balancer_pid: int | None
     failure: str | None = None

@@ -25,6 +25,7 @@ __all__ = [
     "Resources",
     "Runtime",
     "ServiceType",
+    "Serving",
     "SyntheticData",
     "TargetName",
     "TargetSpec",
@@ -181,6 +182,22 @@ class Autoscaling(Record):
     """Mean CPU usage of the replicas as a percentage of their request."""
 
 
+class Serving(Record):
+    """How a replica is asked whether it is ready, and how many requests it lets wait.
+
+    The defaults are those of ``manifests/``: a readiness probe that runs no prediction.
+    """
+
+    readiness_path: str = Field(default="/readyz", pattern=r"^/\S*$", max_length=200)
+    readiness_period_s: int = Field(default=2, ge=1, le=3600)
+    readiness_timeout_s: int = Field(default=5, ge=1, le=3600)
+    """Whole seconds, as a pod's."""
+    readiness_failure_threshold: int = Field(default=3, ge=1, le=100)
+    """Failures in a row that take a replica out of the load balancer; one success brings it back."""
+    queue_capacity: int | None = Field(default=None, ge=0, le=1_000_000)
+    """Requests that may wait for a worker; 0 for no bound, None for the service's own."""
+
+
 class Variant(Record):
     """One answer to try: model, runtime, deployment mode, resources."""
 
@@ -192,6 +209,7 @@ class Variant(Record):
     """Replicas at the start; in mode hpa the minimum."""
     autoscaling: Autoscaling | None = None
     resources: Resources
+    serving: Serving = Serving()
 
     @property
     def most_replicas(self) -> int:
@@ -216,6 +234,8 @@ class LoadProfile(Record):
     timeout_s: float = Field(default=30.0, gt=0)
     warm_up_requests: int = Field(default=5, ge=0)
     """Sent one by one before the measurement; not part of it."""
+    stop_after_failures: int | None = Field(default=None, ge=1)
+    """End the load early, after this many failures; siege does by default, after 1,024. None goes on to the end."""
 
 
 class Experiment(Record):

@@ -85,6 +85,8 @@ class LoadResult(Record):
     """Arrow IPC stream, beside the record."""
     complete: bool
     """False where the generator ended before its time."""
+    stopped_after_failures: int | None = None
+    """How many requests had failed when that ended the load, as its profile asks for; None where it did not."""
     generator_cpu_cores: float | None
     """Mean CPU the generator itself used; None where it could not be read."""
     notes: tuple[str, ...] = ()

@@ -220,3 +220,19 @@ def test_samples_are_never_written_over(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="already there"):
         run_load(profile(), "http://127.0.0.1:9", tmp_path, Silent())
     assert (tmp_path / "samples.arrows").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("most", [30, None])
+def test_a_load_may_give_up_after_many_failures_as_siege_does(tmp_path: Path, most: int | None) -> None:
+    load = profile(users=3, duration_s=1.5, warm_up_requests=0, stop_after_failures=most)
+    result = run_load(load, f"http://127.0.0.1:{unused_port()}", tmp_path, Silent())
+    if most is None:
+        assert (result.complete, result.stopped_after_failures) == (True, None)
+        assert result.figures.failed_transactions > 30
+        return
+    assert not result.complete
+    # Those under way when the last one failed may fail too.
+    assert result.stopped_after_failures is not None
+    assert most <= result.stopped_after_failures <= most + load.users
+    assert result.figures.elapsed_s < load.duration_s
+    assert any(f"after {result.stopped_after_failures} failures" in note for note in result.notes)

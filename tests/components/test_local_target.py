@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +27,7 @@ from foodbench.deploy.local.processes import DEPLOYMENT_MARK, marked, marks
 from foodbench.errors import MachineError, RunFailed
 from foodbench.progress import Silent
 from foodbench.records.deployments import CpuLimiter, Deployment, DeploymentState, LoadBalancer
-from foodbench.records.experiments import Autoscaling, Resources
+from foodbench.records.experiments import Autoscaling, Resources, Serving
 from foodbench.store import Store
 
 pytestmark = pytest.mark.processes
@@ -160,6 +161,32 @@ def test_a_second_crash_waits_and_connections_are_closed_meanwhile(site: Site) -
     assert (found.replicas[0].phase, found.replicas[0].pid) == ("back-off", 0)
     with pytest.raises((urllib.error.URLError, ConnectionError)):
         get(state.url)
+
+
+def test_a_probe_that_works_as_hard_as_a_request_turns_all_users_away(site: Site) -> None:
+    serving = Serving(
+        readiness_path="/test", readiness_period_s=1, readiness_timeout_s=1, readiness_failure_threshold=2
+    )
+    intent = site.intent(behaviour={"work_ms": 40}, serving=serving)
+    target, state = site.deploy(intent)
+    turned_away, deadline_s = threading.Event(), time.monotonic() + PATIENCE_S
+
+    def user() -> None:
+        while not turned_away.is_set() and time.monotonic() < deadline_s:
+            try:
+                get(state.url)
+            except OSError:
+                turned_away.set()
+
+    with ThreadPoolExecutor(32) as users:
+        for _ in range(32):
+            users.submit(user)
+    assert turned_away.is_set()
+    unhealthy = [event for event in site.store.deployment_events(intent.id) if event.reason == "Unhealthy"]
+    assert {event.probe_failure for event in unhealthy} == {"timeout"}
+    # Left alone, it comes back.
+    wait_for(lambda: (found := target.state(intent.id)) is not None and found.ready_replicas == 1)
+    assert get(state.url)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from foodbench.errors import InputError
 from foodbench.experiment import make_variant, read_experiment
 from foodbench.records.base import digest_of
-from foodbench.records.experiments import Autoscaling, Experiment, Resources
+from foodbench.records.experiments import Autoscaling, Experiment, Resources, Serving
 from foodbench.shipped import find_experiment, shipped_directory
 
 SMALL = """
@@ -65,6 +65,33 @@ def test_an_entry_stands_for_every_combination(tmp_path: Path) -> None:
         "b.litert.single", "b.litert.lb", "b.keras.single", "b.keras.lb",
     ]  # fmt: skip
     assert {variant.replicas for variant in experiment.variants if variant.mode == "lb"} == {2}
+
+
+def test_a_variant_may_have_a_name_and_a_way_of_serving_of_its_own(tmp_path: Path) -> None:
+    own = 'name = "lab-style"\nmodel = "a"\nserving = { readiness_path = "/test", readiness_timeout_s = 1 }\n'
+    (chosen,) = read(tmp_path, SMALL + own).variants
+    assert (chosen.name, chosen.model) == ("lab-style", "a")
+    assert chosen.serving == Serving(readiness_path="/test", readiness_timeout_s=1)
+    several = problem(tmp_path, SMALL + own + 'mode = ["single", "lb"]\n')
+    assert "lab-style" in several
+    assert "stands for 2" in several
+
+
+def test_the_papers_experiment_has_the_reports_variants_and_loads() -> None:
+    experiment = read_experiment(find_experiment("paper"))
+    assert [(variant.model, variant.mode, variant.most_replicas) for variant in experiment.variants[:5]] == [
+        ("vgg16", "single", 1),
+        ("mobilenetv2", "single", 1),
+        ("resnet101v2", "single", 1),
+        ("resnet101v2", "lb", 5),
+        ("resnet101v2", "hpa", 5),
+    ]
+    assert (experiment.load.users, experiment.load.duration_s, experiment.hpa_load.duration_s) == (10, 30, 360)
+    for variant in experiment.variants:
+        assert variant.most_replicas * variant.resources.cpu_limit_cores + experiment.generator_reserve_cores <= 2
+    mended = {variant.name: variant for variant in experiment.variants}["lab-style-mended"]
+    lab = {variant.name: variant for variant in experiment.variants}["lab-style"]
+    assert lab.model_copy(update={"name": mended.name, "serving": Serving()}) == mended
 
 
 def test_units_are_resolved(tmp_path: Path) -> None:

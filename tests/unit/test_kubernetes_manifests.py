@@ -22,7 +22,7 @@ from foodbench.errors import InputError
 from foodbench.packaging.image.containerfile import BUNDLE_DIRECTORY, PORT, USER_ID
 from foodbench.packaging.image.stage import image_name
 from foodbench.quantities import parse_bytes, parse_cores
-from foodbench.records.experiments import Autoscaling, Mode
+from foodbench.records.experiments import Autoscaling, Mode, Serving
 from foodbench.serving.__main__ import _parser
 
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -139,6 +139,28 @@ def test_probes_run_no_prediction_and_leave_time_to_load(documents: tuple[Docume
     assert {container[f"{kind}Probe"]["httpGet"]["port"] for kind in paths} == {container["ports"][0]["name"]}
     startup = container["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] < spec["progressDeadlineSeconds"]
+
+
+def test_readiness_and_the_queue_are_as_the_variant_says() -> None:
+    (shipped,) = only(read_overlay("single"), "Deployment")["spec"]["template"]["spec"]["containers"]
+    (usual,) = only(rendered("single"), "Deployment")["spec"]["template"]["spec"]["containers"]
+    # What a variant says by default is what the shipped files say.
+    assert usual["readinessProbe"] == shipped["readinessProbe"]
+    assert usual["args"] == shipped["args"]
+    serving = Serving(
+        readiness_path="/test",
+        readiness_period_s=5,
+        readiness_timeout_s=1,
+        readiness_failure_threshold=4,
+        queue_capacity=0,
+    )
+    intent = deployment(id="single-1a2b3c4d", variant=variant(serving=serving))
+    (container,) = only(render(intent, image=IMAGE), "Deployment")["spec"]["template"]["spec"]["containers"]
+    probe = container["readinessProbe"]
+    assert probe["httpGet"]["path"] == "/test"
+    assert (probe["periodSeconds"], probe["timeoutSeconds"], probe["failureThreshold"]) == (5, 1, 4)
+    assert _parser().parse_args(container["args"]).queue_capacity == 0
+    assert container["startupProbe"] == shipped["startupProbe"]
 
 
 def test_pods_wait_for_their_endpoints_to_settle_and_have_time_to_finish(documents: tuple[Document, ...]) -> None:

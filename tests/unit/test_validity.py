@@ -137,3 +137,8 @@ def test_on_other_machines_replicas_need_not_leave_room_for_the_generator(capaci
 
 def test_a_port_forward_to_the_only_replica_is_a_way_to_it() -> None:
     assert judged(load_balancer="port-forward").valid
+
+
+def test_a_load_that_its_failures_ended_has_measured_what_there_was() -> None:
+    load = builders.load_result(complete=False, stopped_after_failures=1024)
+    assert judged(load=load).valid

@@ -12,7 +12,7 @@ from typing import Any
 from foodbench.deploy.kubernetes.overlays import Document, read_overlay
 from foodbench.errors import InputError
 from foodbench.records.deployments import Deployment
-from foodbench.records.experiments import Autoscaling, Resources, ServiceType
+from foodbench.records.experiments import Autoscaling, Resources, ServiceType, Serving
 
 __all__ = [
     "DEFAULT_NAMESPACE",
@@ -171,6 +171,7 @@ class _Filling:
         for container in template["spec"]["containers"]:
             container["image"] = self._image
             container["resources"] = _resources(self._deployment.variant.resources)
+            _serve(container, self._deployment.variant.serving)
 
     def _service(self, document: Document) -> None:
         document["spec"]["type"] = self._service_type
@@ -201,6 +202,17 @@ def _resources(resources: Resources) -> dict[str, Any]:
         "requests": {"cpu": _millicores(resources.cpu_request_cores), "memory": memory},
         "limits": {"cpu": _millicores(resources.cpu_limit_cores), "memory": memory},
     }
+
+
+def _serve(container: Document, serving: Serving) -> None:
+    """Probe a container's readiness as the variant says, and have it let as many requests wait."""
+    probe = container["readinessProbe"]
+    probe["httpGet"]["path"] = serving.readiness_path
+    probe["periodSeconds"] = serving.readiness_period_s
+    probe["timeoutSeconds"] = serving.readiness_timeout_s
+    probe["failureThreshold"] = serving.readiness_failure_threshold
+    if serving.queue_capacity is not None:
+        container["args"] += ["--queue-capacity", str(serving.queue_capacity)]
 
 
 def _millicores(cores: float) -> str:

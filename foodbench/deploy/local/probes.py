@@ -15,15 +15,15 @@ ATTEMPT_LIMIT_BYTES = 4096
 
 @dataclass(frozen=True)
 class ProbeSettings:
-    """A readiness probe. The defaults are the kubelet's where it has one; the course's manifest has the period.
+    """A readiness probe; a variant's ``Serving`` says what it is.
 
     ``starting_period_s`` is used until the first success, so that how soon a service is ready is not
     rounded up to a whole period.
     """
 
     path: str = "/readyz"
-    period_s: float = 5.0
-    timeout_s: float = 1.0
+    period_s: float = 2.0
+    timeout_s: float = 5.0
     failure_threshold: int = 3
     starting_period_s: float = 0.2
 

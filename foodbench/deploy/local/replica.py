@@ -95,6 +95,8 @@ class Replica:
         """Why its last process ended, while it has never been ready."""
         self.failed_starts = 0
         """Starts in a row that ended before it was ready."""
+        self.memory_limit_enforced = False
+        """By the kernel; otherwise its memory is watched, four times a second."""
         self.log = plan.directory / "logs" / f"{name}.log"
         self._plan = plan
         self._limiter = limiter
@@ -193,6 +195,7 @@ class Replica:
             limit.release()
             raise
         limit.started(child.pid)
+        self.memory_limit_enforced = limit.memory_enforced
         self._start = ProcessStart(child, limit, port, begun_s=self._now())
         self._set_phase("starting")
         self._witness.event("Normal", "Started", self.name, f"process {child.pid} on port {port}")

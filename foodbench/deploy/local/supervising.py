@@ -108,7 +108,8 @@ class Supervisor:
             replicas=tuple(replica.state() for replica in self._running.values()),
             desired_replicas=self._desired,
             cpu_limiter=self._limiter.name,
-            memory_limit_enforced=True,
+            memory_limit_enforced=bool(self._running)
+            and all(replica.memory_limit_enforced for replica in self._replicas()),
             load_balancer=self._balancer.name,
             load_balancer_pid=self._balancer.pid,
             failure=self._failure,

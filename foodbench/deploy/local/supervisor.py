@@ -65,9 +65,16 @@ async def _run(directory: Path, service: Sequence[str], cpu_limiter: str | None,
     bundle = Store(directory.parents[1]).bundle_directory(deployment.bundle_digest)
     plan = ReplicaPlan(
         directory=directory,
-        command=lambda port: service_command(service, bundle, port, variant.resources.cpu_limit_cores),
+        command=lambda port: service_command(
+            service, bundle, port, variant.resources.cpu_limit_cores, variant.serving.queue_capacity
+        ),
         limits=Limits(variant.resources.cpu_limit_cores, variant.resources.memory_limit_bytes),
-        probe=ProbeSettings(),
+        probe=ProbeSettings(
+            path=variant.serving.readiness_path,
+            period_s=variant.serving.readiness_period_s,
+            timeout_s=variant.serving.readiness_timeout_s,
+            failure_threshold=variant.serving.readiness_failure_threshold,
+        ),
         drain_s=DRAIN_S,
         grace_s=GRACE_S,
     )
@@ -82,14 +89,18 @@ async def _run(directory: Path, service: Sequence[str], cpu_limiter: str | None,
     return 0 if went_well else RunFailed.exit_code
 
 
-def service_command(service: Sequence[str], bundle: Path, port: int, cpu_limit_cores: float) -> list[str]:
+def service_command(
+    service: Sequence[str], bundle: Path, port: int, cpu_limit_cores: float, queue_capacity: int | None = None
+) -> list[str]:
     """Return the command line of one replica's service, with a thread for each core it may use, or part of one."""
-    options = {
+    options: dict[str, object] = {
         "--bundle": bundle,
         "--port": port,
         "--threads": max(1, math.ceil(cpu_limit_cores)),
         "--drain-s": SERVICE_DRAIN_S,
     }
+    if queue_capacity is not None:
+        options["--queue-capacity"] = queue_capacity
     return [*service, *(str(word) for option in options.items() for word in option)]
 
 
