@@ -138,7 +138,7 @@ def _assumptions(groups: _Groups, assumed: Mapping[Pod, int]) -> str:
     if groups.missing:
         used = {assumed.get(pod, 0) for pod in groups.missing}
         parts.append(
-            f"{_pods(groups.missing)} without metrics, taken to use {'nothing' if used == {0} else 'its request'}"
+            f"{_pods(groups.missing)} without metrics, taken to use {'nothing' if used == {0} else 'the whole request'}"
         )
     return " and ".join(parts)
 

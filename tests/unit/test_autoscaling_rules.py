@@ -48,6 +48,28 @@ def test_within_the_tolerance_nothing_changes() -> None:
     assert recommended(pods, dict.fromkeys(percents, 56.0)) == 12
 
 
+@pytest.mark.parametrize(
+    ("pods", "percents", "raw", "replicas", "weakened_by"),
+    [
+        ("ab", {"a": 100, "b": 100}, 4, 4, ""),
+        ("ab", {"a": 55, "b": 55}, 3, 2, "tolerance: the ratio is within 0.9 to 1.1"),
+        ("ab", {"a": 50, "b": 50}, 2, 2, ""),
+        ("ab", {"a": 110}, 3, 2, "1 pod without metrics, taken to use nothing"),
+        ("aU", {"a": 110, "U": 400}, 3, 2, "1 pod not ready or in the CPU initialisation period, taken to use nothing"),
+        ("abcd", {"a": 10}, 1, 4, "3 pods without metrics, taken to use the whole request"),
+    ],
+)
+def test_what_came_between_the_ratio_and_the_recommendation_is_told(
+    pods: str, percents: dict[str, float], raw: int, replicas: int, weakened_by: str
+) -> None:
+    """A pod in capitals has just become ready."""
+    all_pods = [pod(name, started_at_s=900 if name.isupper() else 0, ready_changed_at_s=999) for name in pods]
+    metrics = {name: metric(percent) for name, percent in percents.items()}
+    found = recommend(SCALER, all_pods, metrics, current_replicas=len(pods), now_s=NOW_S)
+    assert found is not None
+    assert (found.raw_replicas, found.replicas, found.weakened_by) == (raw, replicas, weakened_by)
+
+
 def test_usage_is_rounded_up_to_whole_millicores() -> None:
     """100 m requested, 50.0001 m used: 51 %, not 50; over a target of 46 that is outside the tolerance."""
     assert PodMetric(50_000_100, NOW_S, 15).usage_millicores == 51
