@@ -165,7 +165,8 @@ def _generator_took_cores(variant: Variant, load: LoadResult, capacity: Capacity
 
 def _too_few(load: LoadResult) -> Validity | None:
     transactions = load.figures.transactions
-    if transactions >= FEWEST_TRANSACTIONS:
+    # Where failures ended the load, that few were answered is what it found.
+    if transactions >= FEWEST_TRANSACTIONS or load.stopped_after_failures is not None:
         return None
     longer_s = math.ceil(1.25 * load.figures.elapsed_s * FEWEST_TRANSACTIONS / max(1, transactions))
     return _invalid(

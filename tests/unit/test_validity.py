@@ -140,5 +140,7 @@ def test_a_port_forward_to_the_only_replica_is_a_way_to_it() -> None:
 
 
 def test_a_load_that_its_failures_ended_has_measured_what_there_was() -> None:
-    load = builders.load_result(complete=False, stopped_after_failures=1024)
+    few = builders.siege_figures(transactions=38, failed_transactions=1033)
+    load = builders.load_result(complete=False, stopped_after_failures=1033, figures=few)
     assert judged(load=load).valid
+    assert not judged(load=builders.load_result(complete=False, figures=few)).valid
