@@ -152,7 +152,8 @@ def _contexts() -> Finding:
     try:
         contexts = list_contexts()
     except (InputError, MachineError) as error:
-        names, found = (), error.problem
+        names: tuple[str, ...] = ()
+        found = error.problem
     else:
         names = contexts.names
         found = f"{', '.join(names) or 'none'}; current: {contexts.current or 'none'}"

@@ -325,7 +325,7 @@ class _Watched:
 def _load_and_watch(
     profile: LoadProfile, deployment_id: str, url: str, target: Target, directory: Path, progress: Progress
 ) -> tuple[LoadResult, ResourceSummary]:
-    from foodbench.analysis.resources import summarise_resources
+    from foodbench.analysis.resources import during, summarise_resources
     from foodbench.load import run_load
     from foodbench.observe import watching
     from foodbench.streams import read_stream
@@ -334,9 +334,14 @@ def _load_and_watch(
     watched = watching(_Watched(target, deployment_id), directory, interval_s=SAMPLING_INTERVAL_S)
     with target.recording(deployment_id), watched:
         load = run_load(profile, url, directory, progress)
+    ended_at = load.started_at + load.figures.elapsed_s
+    replicas, counts = (
+        during(read_stream(directory / name, columns), load.started_at, ended_at)
+        for name, columns in (("replicas.arrows", REPLICA_COLUMNS), ("replica_counts.arrows", DEPLOYMENT_COLUMNS))
+    )
     resources = summarise_resources(
-        read_stream(directory / "replicas.arrows", REPLICA_COLUMNS),
-        read_stream(directory / "replica_counts.arrows", DEPLOYMENT_COLUMNS),
+        replicas,
+        counts,
         memory_loaded_bytes=round(statistics.median(loaded)) if loaded else 0,
         interval_s=SAMPLING_INTERVAL_S,
     )

@@ -18,12 +18,31 @@ from foodbench.analysis.sharing import shares
 from foodbench.errors import InvalidMeasurement
 from foodbench.records.traces import ReplicaSummary, ResourceSummary
 
-__all__ = ["GAP_FACTOR", "step_mean", "summarise_resources"]
+__all__ = ["GAP_FACTOR", "during", "step_mean", "summarise_resources"]
 
 GAP_FACTOR = 2.0
 """An interval this many times as long as asked for is a gap: at least one sample is missing."""
 
 Numbers = npt.NDArray[np.float64]
+
+
+def during(readings: pa.Table, began_s: float, ended_s: float) -> pa.Table:
+    """Return the readings that tell what was from ``began_s`` to ``ended_s``.
+
+    From the last that is not after the beginning to the first that is not before the end: sampling goes on while
+    the load generator starts and ends, when a deployment idles.
+
+    Args:
+        readings: With a column ``time_s``, rising.
+        began_s: On the clock of ``time_s``.
+        ended_s: The same.
+    """
+    times_s = _column(readings, "time_s")
+    if not len(times_s):
+        return readings
+    first = times_s[max(0, int(np.searchsorted(times_s, began_s, side="right")) - 1)]
+    last = times_s[min(len(times_s) - 1, int(np.searchsorted(times_s, ended_s, side="left")))]
+    return readings.filter(pa.array((times_s >= first) & (times_s <= last)))
 
 
 def summarise_resources(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from foodbench.analysis.resources import step_mean, summarise_resources
+from foodbench.analysis.resources import during, step_mean, summarise_resources
 from foodbench.errors import InvalidMeasurement
 from foodbench.records.traces import DEPLOYMENT_COLUMNS, REPLICA_COLUMNS, ResourceSummary
 
@@ -101,6 +101,19 @@ def test_a_mean_is_that_of_its_parts_by_their_length(pairs: list[tuple[float, fl
     lengths = [times[part][-1] - times[part][0] for part in parts]
     means = [step_mean(times[part], values[part], wide) for part in parts]
     assert np.average(means, weights=lengths) == pytest.approx(step_mean(times, values, wide))
+
+
+def test_only_the_time_of_the_load_counts() -> None:
+    """Not the idling before and after it, while the generator starts and ends."""
+    usages = [usage(at, memory=500 if 3 <= at < 6 else 100, cores=1.0 if 3 < at <= 6 else 0.0) for at in range(10)]
+    table = pa.Table.from_pylist(usages, schema=schema(REPLICA_COLUMNS))
+    loaded = during(table, BEGAN_AT + 3.4, BEGAN_AT + 5.6)
+    assert [at - BEGAN_AT for at in loaded["time_s"].to_pylist()] == [3, 4, 5, 6]
+    result = summary(loaded.to_pylist())
+    assert result.memory_total_mean_bytes == 500 * MIB
+    assert result.cpu_total_mean_cores == pytest.approx(1.0)
+    assert len(during(table, BEGAN_AT - 5, BEGAN_AT + 50)) == len(table)
+    assert during(table.slice(0, 0), BEGAN_AT, BEGAN_AT + 1).num_rows == 0
 
 
 def test_samples_count_for_as_long_as_they_hold() -> None:
