@@ -69,6 +69,11 @@ def test_events_name_pods_as_replicas_and_keep_kind_and_time() -> None:
     assert {event.replica for event in events if event.reason == "ScalingReplicaSet"} == {None}
 
 
+def test_a_pod_that_has_not_started_yet_is_not_an_unhealthy_one() -> None:
+    message = 'Startup probe failed: Get "http://10.78.0.51:5000/readyz": dial tcp: connect: connection refused'
+    assert event_of({"reason": "Unhealthy", "message": message}).reason == "NotStarted"
+
+
 @pytest.mark.parametrize(
     ("name", "reason"), [("oom-killed", "OOMKilled"), ("oom-killed/running", "OOMKilled"), ("crash-loop", "Error")]
 )

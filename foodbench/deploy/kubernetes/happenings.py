@@ -33,10 +33,16 @@ def event_of(thing: Plain) -> DeploymentEvent:
     return DeploymentEvent(
         time_s=next((moment for path in times if (moment := seconds(text(thing, *path))) > 0), 0.0),
         type=kind,
-        reason=text(thing, "reason"),
+        reason=_reason(thing),
         replica=text(thing, "involvedObject", "name") if text(thing, "involvedObject", "kind") == "Pod" else None,
         message=text(thing, "message"),
     )
+
+
+def _reason(thing: Plain) -> str:
+    """Return an event's reason; a probe that waits for the start is told from one that takes a pod out of the Service."""
+    of_start = text(thing, "reason") == "Unhealthy" and text(thing, "message").startswith("Startup probe")
+    return "NotStarted" if of_start else text(thing, "reason")
 
 
 def endings_of(pod: Plain) -> Iterator[DeploymentEvent]:
