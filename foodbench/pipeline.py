@@ -30,25 +30,33 @@ from foodbench.store import Store, read_run, write_record
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
+    import numpy.typing as npt
+
     from foodbench.data.dataset import Dataset
     from foodbench.deploy.target import Target
     from foodbench.records.bundles import ServingBundle
+    from foodbench.records.datasets import DatasetRecord, Split
     from foodbench.records.experiments import DataSpec, LoadProfile
     from foodbench.records.loads import LoadResult
-    from foodbench.records.models import ModelArtifact
+    from foodbench.records.models import Evaluation, ModelArtifact
     from foodbench.records.traces import ReplicaUsage, ResourceSummary, ServiceCounters
+    from foodbench.training.judging import JudgedModel
 
 __all__ = [
     "Cell",
+    "Judgement",
     "cells_of",
     "ensure_bundles",
     "ensure_models",
+    "evaluate",
     "expected_duration_s",
     "keep_provenance_of_models",
     "measure_cell",
     "measure_deployment",
     "new_deployment",
     "new_run",
+    "predict",
     "remaining_cells",
     "set_aside_unfinished",
 ]
@@ -70,6 +78,14 @@ class Cell:
     def name(self) -> str:
         """Folder name of the cell."""
         return f"{self.variant.name}.{self.repeat}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a model answered, and on what."""
+
+    dataset: DatasetRecord
+    evaluation: Evaluation
 
 
 def cells_of(experiment: Experiment) -> tuple[Cell, ...]:
@@ -163,6 +179,25 @@ def _prepare(data: DataSpec, store: Store, progress: Progress) -> Dataset:
             "Give their folder or archive with --data PATH, or in the environment variable FOODBENCH_DATA",
         )
     return prepare(data, store, progress)
+
+
+def evaluate(data: DataSpec, model: JudgedModel, split: Split, store: Store, *, progress: Progress) -> Judgement:
+    """Judge a model on a split of a data set, which need not be the one it was trained on."""
+    return run_isolated(_evaluate, data, model, split, store.root, progress=progress, doing="that evaluates")
+
+
+def predict(model: JudgedModel, photographs: tuple[Path, ...], *, progress: Progress) -> npt.NDArray[np.float32]:
+    """Return a model's class probabilities of photographs, (n, classes)."""
+    from foodbench.training.judging import predict_photographs
+
+    return run_isolated(predict_photographs, model, photographs, progress=progress, doing="that predicts")
+
+
+def _evaluate(data: DataSpec, model: JudgedModel, split: Split, root: Path, *, progress: Progress) -> Judgement:
+    from foodbench.training.judging import evaluate_model
+
+    dataset = _prepare(data, Store(root), progress)
+    return Judgement(dataset.record, evaluate_model(model, dataset, split, progress))
 
 
 # Runs and cells.

@@ -184,6 +184,11 @@ class Store:
         path = self.model_directory(digest) / "model.json"
         return read_record(path, ModelArtifact) if path.exists() else None
 
+    def models(self) -> tuple[ModelArtifact, ...]:
+        """Return every model that was trained to the end."""
+        paths = sorted((self.root / "_models").glob("[!.]*/model.json"))
+        return tuple(read_record(path, ModelArtifact) for path in paths)
+
     def bundle_directory(self, digest: str) -> Path:
         """Return the folder of a bundle."""
         return self.root / "_bundles" / digest

@@ -28,7 +28,15 @@ from foodbench.records.experiments import (
     Variant,
 )
 from foodbench.records.loads import FailureCount, FailureKind, LatencyPercentile, LoadResult, SiegeFigures
-from foodbench.records.models import EpochMetrics, Evaluation, ModelArtifact, ParameterCount, WeightsUsed
+from foodbench.records.models import (
+    Calibration,
+    EpochMetrics,
+    Evaluation,
+    ModelArtifact,
+    ParameterCount,
+    ReliabilityBin,
+    WeightsUsed,
+)
 from foodbench.records.provenance import Provenance
 from foodbench.records.runs import CellResult, Run, Validity
 from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS, REPLICA_COLUMNS, ResourceSummary
@@ -155,8 +163,33 @@ def evaluation(correct: int = 2804, images: int = 3347, **changes: Any) -> Evalu
         "accuracy_high": high,
         "loss": 0.5118,
         "confusion": _confusion(correct, images, len(FOOD11)),
+        "calibration": calibration(correct, images),
+        "right": _bits(correct, images),
     }
     return Evaluation(**values | changes)
+
+
+def calibration(correct: int = 2804, images: int = 3347) -> Calibration:
+    """Build a calibration whose images are all in one bin."""
+    share = correct / images
+    place = min(14, int(15 * share))
+    bins = tuple(
+        ReliabilityBin(
+            low=number / 15,
+            high=(number + 1) / 15,
+            images=images if number == place else 0,
+            confidence=(number + 0.5) / 15 if number == place else None,
+            accuracy=share if number == place else None,
+        )
+        for number in range(15)
+    )
+    return Calibration(expected_error=abs(share - (place + 0.5) / 15), bins=bins)
+
+
+def _bits(correct: int, images: int) -> str:
+    bits = "1" * correct + "0" * (images - correct)
+    padded = bits.ljust(-(-images // 8) * 8, "0")
+    return "".join(f"{int(padded[start : start + 8], 2):02x}" for start in range(0, len(padded), 8))
 
 
 def _confusion(correct: int, images: int, classes: int) -> tuple[tuple[int, ...], ...]:

@@ -1,46 +1,63 @@
-"""Which classes a model is poor at."""
+"""How well a model does on each class, and which classes it is poor at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from foodbench.analysis.statistics import wilson_interval
-from foodbench.records.models import ModelArtifact
+from foodbench.records.models import Evaluation, ModelArtifact
 
-__all__ = ["ClassAccuracy", "class_accuracies", "poor_classes"]
+__all__ = ["ClassScores", "class_scores", "poor_classes"]
 
 
 @dataclass(frozen=True)
-class ClassAccuracy:
-    """How many images of one class were answered right (its recall), with the 95 % Wilson interval."""
+class ClassScores:
+    """What became of the images of one class, and of those taken for it."""
 
     name: str
     correct: int
+    """Images of the class that were answered so."""
     images: int
+    """Images of the class: its support."""
+    answers: int
+    """Images that were answered so, rightly or not."""
     low: float
+    """Lower end of the 95 % Wilson interval of the recall."""
     high: float
 
     @property
-    def value(self) -> float:
-        """The share answered right."""
-        return self.correct / self.images
+    def recall(self) -> float | None:
+        """Share of its images that were answered so; None where it has none."""
+        return self.correct / self.images if self.images else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the answers that were right; None where none was given."""
+        return self.correct / self.answers if self.answers else None
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of precision and recall; None where it has neither images nor answers."""
+        return 2 * self.correct / (self.images + self.answers) if self.images + self.answers else None
 
 
-def class_accuracies(model: ModelArtifact) -> tuple[ClassAccuracy, ...]:
-    """Return the accuracy of each class that has evaluation images, in the order of the classes."""
+def class_scores(classes: Sequence[str], evaluation: Evaluation) -> tuple[ClassScores, ...]:
+    """Return the scores of each class, in the order of ``classes``."""
+    confusion = evaluation.confusion
     found = []
-    for number, (name, row) in enumerate(zip(model.dataset.classes, model.evaluation.confusion, strict=True)):
-        images = sum(row)
-        if images:
-            found.append(ClassAccuracy(name, row[number], images, *wilson_interval(row[number], images)))
+    for number, (name, row) in enumerate(zip(classes, confusion, strict=True)):
+        images, answers = sum(row), sum(other[number] for other in confusion)
+        found.append(ClassScores(name, row[number], images, answers, *wilson_interval(row[number], images)))
     return tuple(found)
 
 
-def poor_classes(model: ModelArtifact) -> tuple[ClassAccuracy, ...]:
-    """Return the classes that are worse than the model as a whole, poorest first.
+def poor_classes(model: ModelArtifact) -> tuple[ClassScores, ...]:
+    """Return the classes that are worse than the model as a whole, poorest recall first.
 
     Worse means that the whole interval of the class lies below the model's accuracy: a class that is
     low by chance, having few images, is not named.
     """
-    worse = [found for found in class_accuracies(model) if found.high < model.evaluation.accuracy]
-    return tuple(sorted(worse, key=lambda found: found.value))
+    scores = class_scores(model.dataset.classes, model.evaluation)
+    worse = [found for found in scores if found.images and found.high < model.evaluation.accuracy]
+    return tuple(sorted(worse, key=lambda found: (found.recall, found.name)))

@@ -1,17 +1,19 @@
-"""``foodbench data``: draw or check a set of photographs."""
+"""``foodbench data``: draw, fetch or check a set of photographs."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from foodbench.cli.options import DEFAULT_RESULTS, JsonOption, QuietOption, ResultsOption, VerboseOption
+from foodbench.errors import InputError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Draw a synthetic data set, or check one of your own.", no_args_is_help=True)
+app = typer.Typer(help="Draw a synthetic data set; fetch or check one of your own.", no_args_is_help=True)
 
 
 @app.command("synth")
@@ -34,7 +36,6 @@ def synth(
     """
     from foodbench.cli.console import output, showing_progress
     from foodbench.data.synthetic import draw
-    from foodbench.errors import InputError
     from foodbench.records.experiments import SyntheticData
 
     if directory.exists():
@@ -50,6 +51,38 @@ def synth(
         draw(spec, directory, progress)
     if not quiet:
         output().print(f"{directory}: 11 synthetic classes, seed {seed}")
+
+
+@app.command("fetch")
+def fetch(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Of a zip or tar archive, http or https.")],
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="File or folder. Default: the URL's file name, here."),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option("--sha256", metavar="HEX", help="Checksum that the archive must have.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Fetch an archive of photographs; what broke off is gone on with by the same command.
+
+    Example: foodbench data fetch https://example.org/food11.zip --sha256 0123...
+    """
+    from foodbench.cli.console import output, print_json, showing_progress
+    from foodbench.data import fetching
+
+    if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise InputError(f"--sha256: received {sha256}", "It is 64 hexadecimal digits")
+    target = fetching.target_of(url, output_path)
+    with showing_progress(quiet=quiet) as progress:
+        found = fetching.fetch(url, target, progress=progress, sha256=sha256)
+    if as_json:
+        print_json({"path": str(found.path), "size_bytes": found.size_bytes, "sha256": found.sha256})
+        return
+    output().print(f"{found.path}: {found.size_bytes:,} bytes, SHA-256 {found.sha256}", markup=False, soft_wrap=True)
 
 
 @app.command("check")

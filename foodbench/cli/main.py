@@ -9,7 +9,21 @@ from types import FrameType
 import typer
 from typer.core import TyperGroup
 
-from foodbench.cli import data, delete, deploy, doctor, explain, loadtest, package, report, run, status, train
+from foodbench.cli import (
+    data,
+    delete,
+    deploy,
+    doctor,
+    evaluate,
+    explain,
+    loadtest,
+    package,
+    predict,
+    report,
+    run,
+    status,
+    train,
+)
 from foodbench.cli.options import Session
 from foodbench.errors import INTERRUPTED_EXIT_CODE, FoodbenchError, InputError
 
@@ -17,7 +31,21 @@ __all__ = ["app", "main"]
 
 INTERNAL_ERROR_EXIT_CODE = 1
 
-COMMANDS = ("doctor", "data", "train", "package", "deploy", "status", "loadtest", "report", "explain", "run", "delete")
+COMMANDS = (
+    "doctor",
+    "data",
+    "train",
+    "evaluate",
+    "predict",
+    "package",
+    "deploy",
+    "status",
+    "loadtest",
+    "report",
+    "explain",
+    "run",
+    "delete",
+)
 
 
 class PipelineOrder(TyperGroup):
@@ -41,6 +69,8 @@ app = typer.Typer(
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
 app.command("package")(package.package)
 app.command("deploy")(deploy.deploy)
 app.command("status")(status.status)

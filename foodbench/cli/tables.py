@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -14,19 +17,41 @@ from foodbench.records.datasets import DatasetRecord
 from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.experiments import Experiment
 from foodbench.records.images import ImageRef
-from foodbench.records.models import ModelArtifact
+from foodbench.records.models import Evaluation, ModelArtifact, ParameterCount
 from foodbench.records.runs import CellResult
 
+if TYPE_CHECKING:
+    from foodbench.training.catalogue import Backbone
+
 __all__ = [
+    "backbones_table",
     "dataset_tables",
     "deployments_table",
+    "evaluation_lines",
     "figures_table",
     "images_table",
     "models_table",
     "plan_table",
+    "prediction_table",
 ]
 
 EXCLUDED_SHOWN = 20
+BAR_CELLS = 30
+
+
+def backbones_table(rows: Iterable[tuple[Backbone, ParameterCount, Path | None]]) -> Table:
+    """Return one row a backbone: parameters without top, its own preprocessing, its ImageNet weights if here."""
+    table = _table("Backbones (without top, width 1)", "Backbone", "Parameters", "MB", "Scaling", "Widths", "ImageNet")
+    for backbone, parameters, path in rows:
+        table.add_row(
+            backbone.name,
+            f"{parameters.total:,}",
+            f"{parameters.size_bytes / 2**20:,.2f}",
+            backbone.scaling if backbone.adapter is None else f"{backbone.scaling}, then its own",
+            ", ".join(f"{width:g}" for width in backbone.widths) or "-",
+            "here" if path is not None else "-",
+        )
+    return table
 
 
 def models_table(artifacts: Iterable[ModelArtifact]) -> Table:
@@ -56,6 +81,34 @@ def models_table(artifacts: Iterable[ModelArtifact]) -> Table:
             f"{artifact.training_duration_s:.0f} s",
             ", ".join(artifact.marks),
         )
+    return table
+
+
+def evaluation_lines(
+    name: str, dataset: DatasetRecord, evaluation: Evaluation, artifact: ModelArtifact | None
+) -> tuple[str, ...]:
+    """Return what an evaluation found, a line each."""
+    marks = [dataset.label] + (["synthetic images"] if dataset.synthetic else [])
+    if artifact is not None:
+        marks += [f"trained on {'; '.join(artifact.marks)}"]
+    lines = [
+        f"{name} on {evaluation.images:,} {evaluation.split} images of {', '.join(marks)}",
+        f"Accuracy {evaluation.accuracy:.4f} ({evaluation.accuracy_low:.4f} to {evaluation.accuracy_high:.4f})",
+    ]
+    if evaluation.loss is not None:
+        lines.append(f"Loss {evaluation.loss:.4f}")
+    if evaluation.calibration is not None:
+        lines.append(f"Expected calibration error {evaluation.calibration.expected_error:.4f}")
+    return tuple(lines)
+
+
+def prediction_table(title: str, answers: Sequence[tuple[str, float]]) -> Table:
+    """Return the classes of one photograph, each with its probability and a bar."""
+    table = Table(title=Text(title), title_justify="left", show_header=False, box=None, pad_edge=False)
+    for name, probability in answers:
+        bar = ProgressBar(total=1, completed=probability, width=BAR_CELLS)
+        table.add_row(Text(name), f"{100 * probability:.1f} %", bar)
+    table.columns[1].justify = "right"
     return table
 
 

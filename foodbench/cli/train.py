@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,9 @@ def train(
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", metavar="NAME", help="Only this model; may be repeated.")
     ] = None,
+    list_backbones: Annotated[
+        bool, typer.Option("--list", help="Only list the backbones: parameters, and whether ImageNet weights are here.")
+    ] = False,
     data: DataOption = None,
     weights: WeightsOption = None,
     seed: SeedOption = None,
@@ -39,7 +43,8 @@ def train(
 
     What is already trained with the same settings on the same photographs is not trained again.
 
-    Examples: foodbench train · foodbench train -e food101-10 --data photos.tar --weights ~/weights
+    Examples: foodbench train · foodbench train -e food101-10 --data photos.tar --weights ~/weights ·
+    foodbench train --list
     """
     from foodbench.cli.console import output, print_json, remarks, showing_progress
     from foodbench.cli.context import open_experiment, open_store
@@ -48,6 +53,9 @@ def train(
     from foodbench.pipeline import ensure_models
     from foodbench.store import Current
 
+    if list_backbones:
+        _list_backbones(weights, as_json=as_json)
+        return
     resolved = open_experiment(experiment, data, seed)
     names = [spec.name for spec in resolved.models]
     for name in model or []:
@@ -73,3 +81,26 @@ def train(
     output().print(models_table(artifacts))
     if not quiet:
         remarks().print("Next: foodbench deploy --mode single, lb or hpa")
+
+
+def _list_backbones(weights: Path | None, *, as_json: bool) -> None:
+    from foodbench.cli.console import output, print_json
+    from foodbench.cli.tables import backbones_table
+    from foodbench.training.catalogue import BACKBONES
+    from foodbench.training.parameters import parameters_of
+    from foodbench.training.weights import imagenet_file
+
+    found = {name: imagenet_file(name, weights) for name in BACKBONES}
+    if as_json:
+        print_json(
+            [
+                {
+                    "backbone": name,
+                    "parameters": parameters_of(name).model_dump(mode="json"),
+                    "imagenet_weights": None if path is None else str(path),
+                }
+                for name, path in found.items()
+            ]
+        )
+        return
+    output().print(backbones_table((BACKBONES[name], parameters_of(name), path) for name, path in found.items()))

@@ -39,12 +39,13 @@ def to_openvino(model: Any) -> bytes:
     return _packed(_converted(model))
 
 
-def to_openvino_int8(model: Any, calibration: Iterable[npt.NDArray[np.float32]]) -> bytes:
+def to_openvino_int8(model: Any, calibration: Iterable[npt.NDArray[np.float32]], *, correct_bias: bool) -> bytes:
     """Convert to OpenVINO in integers, by nncf's quantisation after training.
 
     Args:
         model: From one scaled image to probabilities.
         calibration: Scaled images, (1, size, size, 3) each, that the ranges of activations are measured on.
+        correct_bias: Whether nncf is to take back what rounding the weights shifts.
 
     Returns:
         A zip archive of the graph and its weights.
@@ -60,7 +61,9 @@ def to_openvino_int8(model: Any, calibration: Iterable[npt.NDArray[np.float32]])
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        return _packed(nncf.quantize(converted, nncf.Dataset(images), subset_size=len(images)))
+        advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=not correct_bias)
+        dataset = nncf.Dataset(images)
+        return _packed(nncf.quantize(converted, dataset, subset_size=len(images), advanced_parameters=advanced))
 
 
 def _converted(model: Any) -> Any:

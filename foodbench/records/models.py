@@ -11,7 +11,18 @@ from foodbench.records.datasets import DatasetRecord, Split
 from foodbench.records.experiments import ModelSpec
 from foodbench.records.provenance import Provenance
 
-__all__ = ["EpochMetrics", "Evaluation", "ModelArtifact", "ParameterCount", "WeightsUsed"]
+__all__ = [
+    "Calibration",
+    "EpochMetrics",
+    "Evaluation",
+    "ModelArtifact",
+    "ParameterCount",
+    "ReliabilityBin",
+    "WeightsUsed",
+]
+
+BYTES_PER_PARAMETER = 4
+"""Parameters are float32."""
 
 
 class ParameterCount(Record):
@@ -20,6 +31,11 @@ class ParameterCount(Record):
     total: int
     trainable: int
     non_trainable: int
+
+    @property
+    def size_bytes(self) -> int:
+        """What all of them take in float32."""
+        return BYTES_PER_PARAMETER * self.total
 
 
 class WeightsUsed(Record):
@@ -43,6 +59,25 @@ class EpochMetrics(Record):
     duration_s: float
 
 
+class ReliabilityBin(Record):
+    """Images whose largest probability lies above ``low`` and at most at ``high``."""
+
+    low: float
+    high: float
+    images: int
+    confidence: float | None
+    """Mean of the largest probabilities; None without images, as in the next."""
+    accuracy: float | None
+
+
+class Calibration(Record):
+    """How far a model's probabilities are from how often it is right."""
+
+    expected_error: float = Field(ge=0, le=1)
+    """Expected calibration error: mean of |accuracy - confidence| over the bins, weighted by their images."""
+    bins: tuple[ReliabilityBin, ...]
+
+
 class Evaluation(Record):
     """A model's answers on one split."""
 
@@ -57,6 +92,11 @@ class Evaluation(Record):
     """Mean sparse categorical cross-entropy, in nats."""
     confusion: tuple[tuple[int, ...], ...]
     """Images by true class (row) and predicted class (column)."""
+    calibration: Calibration | None = None
+    """None in older records."""
+    right: str = ""
+    """Which images were right, so that two models can be compared image by image: a hexadecimal digit for four
+    images in the order of the data set, the first in its highest bit; empty in older records."""
 
 
 class ModelArtifact(Record):

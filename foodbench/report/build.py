@@ -17,11 +17,12 @@ from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS, REPLICA_C
 from foodbench.report.exports import export_rows, export_summary
 from foodbench.report.files import advice_markdown, summary_csv, summary_markdown
 from foodbench.report.folder import RunFolder, read_run_folder
+from foodbench.report.models import classes_summary, models_summary
 from foodbench.report.page import Picture, render_page
 from foodbench.report.plots.canvas import as_png, as_svg, style
 from foodbench.report.plots.timeline import draw_timeline
 from foodbench.report.plots.tradeoff import TRADEOFFS, draw_tradeoff
-from foodbench.report.plots.training import draw_confusion, draw_curves
+from foodbench.report.plots.training import draw_confusion, draw_curves, draw_reliability
 from foodbench.report.summary import summarise, summary_rows
 from foodbench.store import Store
 from foodbench.streams import read_stream
@@ -66,7 +67,12 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
             (temporary / "summary.csv").write_text(summary_csv(summary_rows(folder.variants)), encoding="utf-8")
             rows = export_rows(folder.bundles, folder.models, largest_loss)
             (temporary / "exports.csv").write_text(summary_csv(rows), encoding="utf-8")
-            tables = (summary_markdown(summary), advice_markdown(advice, told), summary_markdown(exports, level=2))
+            tables = (
+                summary_markdown(summary),
+                advice_markdown(advice, told),
+                *([summary_markdown(exports, level=2)] if folder.bundles else []),
+                *_models_markdown(folder),
+            )
             markdown = "\n".join(tables)
             (temporary / "summary.md").write_text(markdown, encoding="utf-8")
             page = render_page(folder, summary, exports, advice, told, pictures)
@@ -82,6 +88,14 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
         final / "summary.md",
         tuple(sorted((final / "plots").iterdir())),
     )
+
+
+def _models_markdown(folder: RunFolder) -> Iterator[str]:
+    if not folder.models:
+        return
+    yield summary_markdown(models_summary(folder.models), level=2)
+    for model in folder.models:
+        yield summary_markdown(classes_summary(model.spec.name, model.dataset.classes, model.evaluation), level=3)
 
 
 def _pictures(folder: RunFolder, plots: Path) -> Iterator[Picture]:
@@ -105,6 +119,11 @@ def _pictures(folder: RunFolder, plots: Path) -> Iterator[Picture]:
             yield _written(
                 draw_confusion(model), plots, f"confusion-{name}", "confusion", alt, model.digest, with_svg=True
             )
+            calibration = model.evaluation.calibration
+            if calibration is not None:
+                figure = draw_reliability(model.spec.name, "; ".join(model.marks), calibration)
+                alt = f"Accuracy against confidence of {model.spec.name}"
+                yield _written(figure, plots, f"calibration-{name}", "calibration", alt, model.digest, with_svg=True)
 
 
 def _timeline(folder: RunFolder, cell: CellResult) -> Figure:

@@ -106,6 +106,7 @@ def _model_row(model: ModelArtifact) -> dict[str, Value]:
         "accuracy_low": evaluation.accuracy_low,
         "accuracy_high": evaluation.accuracy_high,
         "loss": evaluation.loss,
+        "expected_calibration_error": None if evaluation.calibration is None else evaluation.calibration.expected_error,
         "evaluation_images": evaluation.images,
         "validation_accuracy_head": model.validation_accuracy_head,
         "validation_accuracy_fine_tuned": model.validation_accuracy_fine_tuned,

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from foodbench.analysis.advice import Advice
-from foodbench.analysis.classes import poor_classes
 from foodbench.analysis.cost import GIB_HOURS_PER_CORE_HOUR
 from foodbench.analysis.variants import VariantFacts
 from foodbench.analysis.verdicts import Verdict
 from foodbench.report.folder import RunFolder
+from foodbench.report.models import classes_summary, models_summary
 from foodbench.report.summary import Summary
 
 __all__ = ["Picture", "render_page"]
@@ -24,7 +24,7 @@ class Picture:
     """A picture for the page."""
 
     kind: str
-    """tradeoff, timeline, curves or confusion."""
+    """tradeoff, timeline, curves, confusion or calibration."""
     of: str
     """What it shows: a title, a cell, a model's digest."""
     alt: str
@@ -76,7 +76,12 @@ def render_page(
     return environment.get_template("report.html.j2").render(
         run=folder.run,
         marks=marks_with_models(folder.variants),
-        models=[(model, poor_classes(model)) for model in folder.models],
+        models=folder.models,
+        training=models_summary(folder.models),
+        classes={
+            model.digest: classes_summary(model.spec.name, model.dataset.classes, model.evaluation)
+            for model in folder.models
+        },
         summary=summary,
         exports=exports,
         advice=advice,

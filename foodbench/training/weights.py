@@ -13,7 +13,7 @@ from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import WeightsUsed
 from foodbench.training.catalogue import find_backbone, weights_file_names
 
-__all__ = ["InitialWeights", "find_weights", "keras_models_directory", "sha256_of", "token_recipe"]
+__all__ = ["InitialWeights", "find_weights", "imagenet_file", "keras_models_directory", "sha256_of", "token_recipe"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,14 @@ def token_recipe(spec: ModelSpec) -> Recipe:
     head = recipe.head.model_copy(update={"epochs": epochs})
     fine_tuning = recipe.fine_tuning.model_copy(update={"epochs": 0})
     return recipe.model_copy(update={"head": head, "fine_tuning": fine_tuning, "augmentation": None})
+
+
+def imagenet_file(backbone: str, directory: Path | None) -> Path | None:
+    """Return the ImageNet weights of a backbone at width 1 and 224 px; None where they are not on this machine."""
+    try:
+        return find_weights(ModelSpec(name="listed", backbone=backbone), directory).path
+    except MachineError:
+        return None
 
 
 def sha256_of(path: Path) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from foodbench.analysis.classes import class_accuracies, poor_classes
+from foodbench.analysis.classes import class_scores, poor_classes
 from foodbench.analysis.variants import VariantFacts, join_variants
 from foodbench.records.deployments import DeploymentEvent
 from foodbench.records.experiments import Mode
@@ -185,8 +185,8 @@ def test_a_class_is_poor_only_where_its_whole_interval_is_below() -> None:
     evaluation = builders.evaluation(146, 202, confusion=confusion)
     model = builders.model_artifact(dataset=dataset, evaluation=evaluation)
     assert [found.name for found in poor_classes(model)] == ["poor"]
-    assert [(found.name, found.value) for found in class_accuracies(model)] == [
-        ("good", 0.95),
-        ("poor", 0.5),
-        ("few", 0.5),
-    ]
+    good, poor, few, none = class_scores(dataset.classes, evaluation)
+    assert (good.recall, poor.recall, few.recall, none.recall) == (0.95, 0.5, 0.5, None)
+    assert (good.precision, poor.precision, few.precision, none.precision) == (95 / 146, 50 / 55, 1.0, None)
+    assert few.f1 == pytest.approx(2 / (1 / 0.5 + 1 / 1.0))
+    assert none.f1 is None

@@ -13,6 +13,7 @@ from foodbench.errors import InputError
 from foodbench.imaging import scale
 from foodbench.records.experiments import Augmentation
 from foodbench.training.catalogue import resolve
+from foodbench.training.parameters import parameters_of
 
 pytestmark = pytest.mark.tensorflow
 
@@ -40,6 +41,7 @@ def test_bases_have_the_parameters_that_keras_prints(
     base.trainable = False
     counted = count_parameters(base)
     assert (counted.total, counted.trainable, counted.non_trainable) == (total, trainable, total - trainable)
+    assert parameters_of(name) == counted
 
 
 def test_probabilities_are_the_heads_answer_to_the_features() -> None:

@@ -1,4 +1,4 @@
-"""How one model was trained and where it errs: curves over both phases, and the confusion matrix."""
+"""How one model was trained and where it errs: curves over both phases, confusion and calibration."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from foodbench.records.models import EpochMetrics, ModelArtifact
+from foodbench.records.models import Calibration, EpochMetrics, ModelArtifact
 from foodbench.report.plots.canvas import BLUE, GREY, VERMILLION, headline, new_figure
 
-__all__ = ["draw_confusion", "draw_curves"]
+__all__ = ["draw_confusion", "draw_curves", "draw_reliability"]
 
 MOST_CLASSES_WITH_COUNTS = 25
 
@@ -103,4 +103,32 @@ def draw_confusion(model: ModelArtifact) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", fontsize=7, color=colour)
     figure.colorbar(image, ax=axes, shrink=0.7, label="Share of the true class")
+    return figure
+
+
+def draw_reliability(name: str, marks: str, calibration: Calibration) -> Figure:
+    """Draw how often the model is right where it is so sure, above how many images it is so sure of.
+
+    Args:
+        name: The model's.
+        marks: What the probabilities were measured on.
+        calibration: The bins.
+    """
+    figure = new_figure(4.8, 5.0)
+    axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    filled = [one for one in calibration.bins if one.images]
+    centres = [(one.low + one.high) / 2 for one in filled]
+    width = calibration.bins[0].high - calibration.bins[0].low
+    axes.plot([0, 1], [0, 1], ":", color=GREY, label="calibrated")
+    axes.bar(centres, [one.accuracy or 0.0 for one in filled], width * 0.94, color=BLUE, label="accuracy")
+    confidences = [one.confidence or 0.0 for one in filled]
+    axes.plot(centres, confidences, "_", color=VERMILLION, markersize=11, markeredgewidth=2, label="mean confidence")
+    headline(axes, f"Calibration of {name}", f"Expected error {calibration.expected_error:.4f}, on {marks}")
+    axes.set_ylabel("Share right")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.legend(loc="upper left", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
+    counts.bar(centres, [one.images for one in filled], width * 0.94, color=GREY)
+    counts.set_ylabel("Images")
+    counts.set_xlabel("Largest probability")
     return figure
