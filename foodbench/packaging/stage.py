@@ -27,7 +27,7 @@ from foodbench.store import Store
 
 __all__ = ["bundle_digest", "package"]
 
-PACKAGING_VERSION = 2
+PACKAGING_VERSION = 3
 """Part of every digest. Raised when the same model begins to give another bundle."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from foodbench.analysis.classes import ClassScores, class_scores, poor_classes
-from foodbench.records.experiments import Augmentation
+from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining
 from foodbench.records.models import Evaluation, ModelArtifact, ParameterCount
 from foodbench.report.figures import figure_text
 from foodbench.report.summary import Row, Section, Shown, Summary
@@ -86,8 +86,24 @@ def _epochs(model: ModelArtifact, phase: str, planned: int) -> str:
     return f"{done} of {planned}" if done < planned else str(done)
 
 
-def _optimiser(learning_rate: float) -> str:
-    return f"Adam, {learning_rate:g}"
+def _optimiser(model: ModelArtifact, phase: HeadTraining | FineTuning) -> str:
+    decay = model.spec.recipe.weight_decay
+    name = f"AdamW (decay {decay:g})" if decay else "Adam"
+    falling = ", falling as a cosine" if phase.learning_rate_schedule == "cosine" else ""
+    return f"{name}, {phase.learning_rate:g}{falling}"
+
+
+def _regularisation(model: ModelArtifact) -> str:
+    recipe = model.spec.recipe
+    steps = {"dropout": recipe.dropout, "label smoothing": recipe.label_smoothing}
+    return ", ".join(f"{name} {value:g}" for name, value in steps.items() if value) or "none"
+
+
+def _draws(model: ModelArtifact) -> str:
+    recipe = model.spec.recipe
+    if recipe.augmentation is None:
+        return "none"
+    return "in every epoch" if recipe.augmentation_draws is None else f"{recipe.augmentation_draws} in turn"
 
 
 def _backbone(model: ModelArtifact) -> str:
@@ -125,12 +141,14 @@ AUGMENTATION: Rows = (
     ("Translation", _changes(lambda a: _range(100 * a.shift_fraction, " %"))),
     ("Shearing", _changes(lambda a: _range(a.shear_degrees, "°"))),
     ("Horizontal flipping", _changes(lambda a: "yes" if a.horizontal_flip else "none")),
+    ("Draws", _draws),
 )
 
 HEAD: Rows = (
     ("Trained", lambda model: {"head": "the head"}.get(model.head_phase_trained, "the whole model")),
-    ("Optimiser, learning rate", lambda model: _optimiser(model.spec.recipe.head.learning_rate)),
+    ("Optimiser, learning rate", lambda model: _optimiser(model, model.spec.recipe.head)),
     ("Epochs", lambda model: _epochs(model, "head", model.spec.recipe.head.epochs)),
+    ("Regularisation", _regularisation),
     ("Batch size", lambda model: str(model.spec.recipe.batch_size)),
     ("Early stopping after", lambda model: f"{model.spec.recipe.early_stopping_patience_epochs} epochs without gain"),
     ("Validation accuracy at its end", lambda model: figure_text(model.validation_accuracy_head, 4)),
@@ -138,7 +156,7 @@ HEAD: Rows = (
 
 FINE_TUNING: Rows = (
     ("Layers unfrozen", _fine_tuned(lambda model: f"the last {model.spec.recipe.fine_tuning.unfrozen_layers}")),
-    ("Optimiser, learning rate", _fine_tuned(lambda model: _optimiser(model.spec.recipe.fine_tuning.learning_rate))),
+    ("Optimiser, learning rate", _fine_tuned(lambda model: _optimiser(model, model.spec.recipe.fine_tuning))),
     ("Epochs", _fine_tuned(lambda model: _epochs(model, "fine-tuning", model.spec.recipe.fine_tuning.epochs))),
     ("Validation accuracy at its end", lambda model: figure_text(model.validation_accuracy_fine_tuned, 4)),
 )
