@@ -63,7 +63,8 @@ class _Table(BaseModel):
 
 
 class _Data(_Table):
-    label: str = Field(min_length=1, max_length=60)
+    label: str | None = Field(default=None, min_length=1, max_length=60)
+    """Without it the set is called by the name of its folder or archive."""
     path: str | None = None
     synthetic: SyntheticData | None = None
 
@@ -258,9 +259,18 @@ def _resolve_data(data: _Data, data_path: str | None) -> DataSpec:
     if data.synthetic is not None:
         if data.path is not None:
             raise ValueError("data: path and synthetic exclude each other; leave one out")
-        return DataSpec(label=data.label, synthetic=data.synthetic)
+        return DataSpec(label=data.label or "synthetic images", synthetic=data.synthetic)
     # A missing path is an error only for the stages that read photographs.
-    return DataSpec(label=data.label, path=data_path or data.path)
+    path = data_path or data.path
+    return DataSpec(label=data.label or (_plain_name(path) if path else "photographs"), path=path)
+
+
+def _plain_name(path: str) -> str:
+    """Return the name of a folder or archive, without ``.zip``, ``.tar.gz`` and the like."""
+    name = Path(path).resolve().name
+    for suffix in (".gz", ".bz2", ".xz", ".tar", ".tgz", ".zip"):
+        name = name.removesuffix(suffix)
+    return name[:60] or "photographs"
 
 
 def _expand(entry: _Variants, file: _File, names: list[str]) -> list[Variant]:

@@ -50,6 +50,22 @@ def test_every_experiment_that_ships_can_be_read(file: Path) -> None:
     assert experiment.variants
 
 
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("sets/food11-like-64.tar", "food11-like-64"),
+        ("my.photos.tar.gz", "my.photos"),
+        ("folder/", "folder"),
+        (None, "photos"),
+    ],
+)
+def test_photographs_without_a_label_are_called_by_their_file(path: str | None, label: str, tmp_path: Path) -> None:
+    """So that no set is shown under another one's name."""
+    file = tmp_path / "small.toml"
+    file.write_text(SMALL.replace('label = "photographs"\n', ""))
+    assert read_experiment(file, data_path=path).data.label == label
+
+
 def test_quickstart_covers_what_it_promises() -> None:
     experiment = read_experiment(find_experiment("quickstart"))
     assert experiment.data.synthetic is not None
