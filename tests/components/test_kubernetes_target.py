@@ -148,6 +148,16 @@ def test_waiting_ends_with_the_cause_and_nothing_is_left(
         assert [document["kind"] for document in cluster.applied.values()] == ["Namespace"]
 
 
+def test_the_log_of_a_container_that_is_removed_already_is_no_last_line(tmp_path: Path, store: Store) -> None:
+    record = deployment(id="single-1a2b3c4d")
+    with target_on("crash-loop/early", tmp_path, store) as (target, cluster):
+        # As a real kubelet answers.
+        cluster.refusals["GET", "/log"] = (200, f"unable to retrieve container logs for containerd://{'38e44c6a' * 8}")
+        with pytest.raises(RunFailed, match=r"ends by itself \(exit code \d+\) after every start") as failed:
+            target.deploy(record, Silent())
+        assert "unable to retrieve" not in str(failed.value)
+
+
 def test_forbidden_names_verb_and_resource(tmp_path: Path, store: Store) -> None:
     with target_on("healthy-single", tmp_path, store) as (target, cluster):
         cluster.refusals[("PATCH", "/foodbench-single-1a2b3c4d")] = recorded_answer("403-ssa-deployment")

@@ -129,6 +129,15 @@ def test_forbidden_names_the_verb_and_the_resource() -> None:
     }
 
 
+@pytest.mark.parametrize("recording", ["kubectl-forbidden-delete-many", "kubectl-namespace-missing-apply-many"])
+def test_of_many_refusals_the_first_is_told(recording: str) -> None:
+    one = next(one for one in COMMANDS if one["recording"] == recording)
+    assert one["error_output"].count("Error from server") > 1
+    found = diagnose_command(Completed(tuple(one["arguments"]), one["exit_code"], "", one["error_output"]))
+    assert found is not None
+    assert [line for line in found.evidence if "Error from server" in line] == []
+
+
 def test_missing_metrics_matter_only_to_an_autoscaler() -> None:
     metrics = [one for one in ANSWERS if one["cause"] == "metrics-absent"]
     assert len(metrics) == 3

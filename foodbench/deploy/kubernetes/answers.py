@@ -19,7 +19,10 @@ FORBIDDEN = re.compile(
     r'(?P<where> at the cluster scope| in the namespace "[^"]*")?'
 )
 
-FROM_SERVER = re.compile(r"Error from server(?: \((?P<reason>\w+)\))?: (?P<message>.*)", re.DOTALL)
+FROM_SERVER = re.compile(
+    r"Error from server(?: \((?P<reason>\w+)\))?: (?P<message>.*?)(?=\nError from server|\Z)", re.DOTALL
+)
+"""The first refusal: kubectl repeats it for every object that it was given."""
 
 CODES = {
     "AlreadyExists": 409,

@@ -17,6 +17,9 @@ __all__ = ["Observer", "deployments_in", "refusal"]
 
 LOG_LINES = "20"
 
+NO_LOG = "unable to retrieve container logs for "
+"""What a kubelet answers, with status 200, for a container that is removed already."""
+
 PAUSE_S = 0.2
 
 
@@ -202,7 +205,8 @@ class Observer:
                 path = f"{self._path('v1', 'pods')}/{name_of(pod)}/log"
                 for previous in ("true", "false"):
                     with contextlib.suppress(Refused):
-                        if log := self._cluster.get_text(path, previous=previous, tailLines=LOG_LINES):
+                        log = self._cluster.get_text(path, previous=previous, tailLines=LOG_LINES)
+                        if log and not log.startswith(NO_LOG):
                             yield name_of(pod), log
                             break
 
