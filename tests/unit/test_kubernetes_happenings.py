@@ -58,6 +58,13 @@ def test_a_decision_that_was_limited_says_by_what_and_what_the_ratio_asked_for()
     assert (faster.current_replicas, faster.recommended_replicas, faster.desired_replicas) == (2, 9, 4)
 
 
+def test_a_decision_that_no_condition_explains_is_explained_by_pods_that_did_not_count() -> None:
+    decisions = [one for name in ("hpa-trace-a", "hpa-trace-b") for one in trace(name)]
+    weakened = [one for one in decisions if one.weakened_by]
+    assert {(one.current_replicas, one.desired_replicas, one.limited_by) for one in weakened} == {(3, 3, "")}
+    assert all("did not count" in one.weakened_by and (one.ratio or 0.0) > 1.1 for one in weakened)
+
+
 def test_events_name_pods_as_replicas_and_keep_kind_and_time() -> None:
     events = [event_of(event) for event in snapshot("readiness-flap/siege-default-1/after")["events"]]
     *_, unhealthy = [event for event in events if event.reason == "Unhealthy"]

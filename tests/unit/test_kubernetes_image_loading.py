@@ -48,6 +48,14 @@ def test_any_other_cluster_needs_a_registry(nodes: tuple[Plain, ...]) -> None:
             loading_command(context, nodes, ARCHIVE, hostname="here")
 
 
+def test_nodes_that_may_not_be_listed_are_said_to_be_unseen() -> None:
+    with pytest.raises(InputError, match="its nodes may not be listed"):
+        loading_command("default", (), ARCHIVE, hostname="here")
+    with pytest.raises(InputError, match=r"on this machine\. Push") as refused:
+        loading_command("default", (node("elsewhere"),), ARCHIVE, hostname="here")
+    assert "listed" not in str(refused.value)
+
+
 def test_the_clusters_own_program_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "kind"
     program.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\n')

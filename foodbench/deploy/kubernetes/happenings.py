@@ -8,11 +8,14 @@ from datetime import datetime
 from typing import Literal
 
 from foodbench.autoscaling.sync import NO_METRICS
+from foodbench.autoscaling.values import Scaler
 from foodbench.deploy.kubernetes.reading import Plain, at, condition, name_of, objects, text, whole
 from foodbench.records.deployments import DeploymentEvent, ScalingDecision
 from foodbench.records.experiments import Autoscaling
 
 __all__ = ["decision_of", "endings_of", "event_of", "is_ready", "ready_changes", "seconds"]
+
+NOT_COUNTED = "pods not ready, in the CPU initialisation period or without metrics did not count"
 
 STABILISED_DOWN = "ScaleDownStabilized"
 """Reason of the condition AbleToScale while a higher recommendation of the last minutes is applied."""
@@ -109,7 +112,8 @@ def decision_of(autoscaler: Plain, bounds: Autoscaling, now_s: float) -> Scaling
     """Return the status of a HorizontalPodAutoscaler as the decision of its newest sync.
 
     The API tells neither the controller's raw recommendation nor whose metrics counted. Where a condition says that the
-    decision was limited, what the ratio asks for is given as the recommendation, else the decision itself.
+    decision was limited, what the ratio asks for is given as the recommendation, else the decision itself. Where none
+    does, and the replicas stay although the ratio asks for others, only pods that did not count can be why.
 
     Args:
         autoscaler: It.
@@ -132,11 +136,13 @@ def decision_of(autoscaler: Plain, bounds: Autoscaling, now_s: float) -> Scaling
         )
     ratio = utilisation / bounds.target_cpu_percent
     limited_by = _limit(autoscaler)
+    unexplained = not limited_by and desired == current and math.ceil(ratio * current) != current
     return ScalingDecision(
         time_s=now_s,
         current_replicas=current,
         utilisation_percent=utilisation,
         ratio=ratio,
+        weakened_by=NOT_COUNTED if unexplained and abs(ratio - 1) > Scaler.tolerance else "",
         recommended_replicas=_recommended(autoscaler, math.ceil(ratio * current), desired) if limited_by else desired,
         desired_replicas=desired,
         limited_by=limited_by,

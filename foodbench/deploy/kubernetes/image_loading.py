@@ -44,8 +44,9 @@ def loading_command(
             return ("k3s", "ctr", "images", "import", str(archive))
         if text(nodes[0], "status", "nodeInfo", "containerRuntimeVersion").startswith("containerd://"):
             return ("ctr", "--namespace=k8s.io", "images", "import", str(archive))
+    unseen = "" if nodes else ", as far as is seen: its nodes may not be listed"
     raise InputError(
-        f"context {context} is none of kind, k3d, minikube, k3s or a containerd on this machine",
+        f"context {context} is none of kind, k3d, minikube, k3s or a containerd on this machine{unseen}",
         "Push the image to a registry that its nodes can reach (--push REGISTRY/NAME), or name one they have (--image)",
     )
 
