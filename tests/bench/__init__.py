@@ -10,4 +10,6 @@ overload     ten times as many requests as it can compute
 cycles       replicas that come and go under load
 chaos        replicas killed at random under load
 training     the head phase against ImageDataGenerator and ``fit``, on photographs that are given
+parallelism  a worker for each core, or one worker with all of them
+batching     what an image takes in a batch of several
 """

@@ -19,11 +19,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tiny_bundles import make_bundle
 
+from .batching import measure_batching
 from .bundles import BenchModel, bundle_for, make_model
 from .ceiling import PLACEMENTS, measure_ceiling
 from .chaos import measure_chaos
 from .cycles import measure_cycles
 from .overload import measure_overload
+from .parallelism import measure_parallelism
 from .photographs import LARGE_PX, SMALL_PX, photograph
 from .steadiness import measure_steadiness
 from .tables import Table
@@ -140,6 +142,21 @@ def training(bench: Bench) -> Iterator[Table]:
     yield from compare_training(bench.data, bench.weights, bench.training, bench.directory)
 
 
+COMPUTERS: tuple[Runtime, ...] = ("litert-int8", "litert", "openvino-int8", "openvino-f32", "onnx", "keras")
+
+
+def parallelism(bench: Bench) -> Iterator[Table]:
+    for backbone in bench.models:
+        bundles = [bench.bundle(backbone, runtime, LARGE_PX) for runtime in COMPUTERS]
+        yield measure_parallelism(bundles, rounds=bench.shortened(bench.rounds, 1), duration_s=bench.shortened(4, 2))
+
+
+def batching(bench: Bench) -> Iterator[Table]:
+    for backbone in bench.models:
+        bundles = [bench.bundle(backbone, runtime, LARGE_PX) for runtime in COMPUTERS]
+        yield measure_batching(bundles, duration_s=bench.shortened(4, 2))
+
+
 QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "throughput": throughput,
     "ceiling": ceiling,
@@ -148,6 +165,8 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "cycles": cycles,
     "chaos": chaos,
     "training": training,
+    "parallelism": parallelism,
+    "batching": batching,
 }
 
 
@@ -184,7 +203,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("questions", nargs="*", metavar="QUESTION", choices=[*QUESTIONS, []], help=", ".join(QUESTIONS))
     add("--quick", action="store_true", help="once and briefly: shows that the bench works, not what is true")
-    add("--model", action="append", choices=list(COMPARISONS), help="only this one; may be repeated (throughput)")
+    add(
+        "--model",
+        action="append",
+        choices=list(COMPARISONS),
+        help="only this one; may be repeated (all but ceiling, memory, overload)",
+    )
     add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput, ceiling)")
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
     add("--rounds", type=int, default=5, metavar="N", help="of both sides in turn (%(default)s)")

@@ -1,7 +1,7 @@
 """Decoding and inference alone, without HTTP: what a service on the same cores cannot pass.
 
-``python -m tests.bench.bare BUNDLE WORKERS DURATION_S`` works without a pause and prints predictions per second and
-the CPU time of each in milliseconds. With a fourth argument, predictions per second, it begins them evenly spaced
+``python -m tests.bench.bare BUNDLE WORKERS THREADS DURATION_S`` works without a pause and prints predictions per second
+and the CPU time of each in milliseconds. With a further argument, predictions per second, it begins them evenly spaced
 instead, and prints the median and p99 of their durations in milliseconds.
 """
 
@@ -24,7 +24,7 @@ from foodbench.serving.runtimes import create_runtime
 
 from .cores import confined_to
 
-__all__ = ["BareLatency", "BareRate", "bare_latency", "bare_rate"]
+__all__ = ["BareLatency", "BareRate", "Layout", "bare_latency", "bare_rate"]
 
 WARM_UP = 5
 
@@ -49,28 +49,46 @@ class BareLatency:
     p99_ms: float
 
 
-def bare_rate(bundle: Path, *, cores: Sequence[int], duration_s: float) -> BareRate:
-    """Measure a bundle in a process of its own, with a worker for each core."""
-    return BareRate(*_figures(bundle, cores, duration_s))
+@dataclass(frozen=True)
+class Layout:
+    """How a bundle is computed."""
+
+    workers: int
+    threads: int = 1
+    """Of each worker."""
 
 
-def bare_latency(bundle: Path, *, cores: Sequence[int], duration_s: float, rate: float) -> BareLatency:
+def bare_rate(bundle: Path, layout: Layout, *, cores: Sequence[int], duration_s: float) -> BareRate:
+    """Measure a bundle in a process of its own."""
+    return BareRate(*_figures(bundle, layout, cores, duration_s))
+
+
+def bare_latency(bundle: Path, layout: Layout, *, cores: Sequence[int], duration_s: float, rate: float) -> BareLatency:
     """Measure a bundle in a process of its own, its workers taking turns."""
-    return BareLatency(*_figures(bundle, cores, duration_s, rate))
+    return BareLatency(*_figures(bundle, layout, cores, duration_s, rate))
 
 
-def _figures(bundle: Path, cores: Sequence[int], duration_s: float, *rate: float) -> Iterable[float]:
-    arguments = [sys.executable, "-m", f"{__package__}.bare", bundle, len(cores), duration_s, *rate]
+def _figures(bundle: Path, layout: Layout, cores: Sequence[int], *duration_and_rate: float) -> Iterable[float]:
+    arguments = [
+        sys.executable,
+        "-m",
+        f"{__package__}.bare",
+        bundle,
+        layout.workers,
+        layout.threads,
+        *duration_and_rate,
+    ]
     with confined_to(cores):
-        return map(float, run([str(one) for one in arguments], timeout_s=duration_s + 300).output.split()[-2:])
+        output = run([str(one) for one in arguments], timeout_s=duration_and_rate[0] + 300).output
+    return map(float, output.split()[-2:])
 
 
-def _predictors(directory: Path, workers: int) -> list[Predict]:
+def _predictors(directory: Path, layout: Layout) -> list[Predict]:
     """Return what predicts the test image, for each worker, warmed up."""
     manifest = read_manifest(directory)
     image = (directory / manifest.test_image_file).read_bytes()
-    first = create_runtime(manifest, directory, 1, workers)
-    runtimes = [first, *(first.twin() for _ in range(workers - 1))]
+    first = create_runtime(manifest, directory, layout.threads, layout.workers)
+    runtimes = [first, *(first.twin() for _ in range(layout.workers - 1))]
     predictors: list[Predict] = [
         lambda runtime=runtime: runtime.predict(imaging.decode(image, manifest.input_size_px)[np.newaxis])  # type: ignore[misc]
         for runtime in runtimes
@@ -117,8 +135,8 @@ def _spaced(predictors: Sequence[Predict], duration_s: float, rate: float) -> Ba
     return BareLatency(percentile(latencies_ms, 50), percentile(latencies_ms, 99))
 
 
-def _main(bundle: str, workers: str, duration_s: str, *rate: str) -> None:
-    predictors = _predictors(Path(bundle), int(workers))
+def _main(bundle: str, workers: str, threads: str, duration_s: str, *rate: str) -> None:
+    predictors = _predictors(Path(bundle), Layout(int(workers), int(threads)))
     if rate:
         latency = _spaced(predictors, float(duration_s), float(rate[0]))
         sys.stdout.write(f"{latency.p50_ms} {latency.p99_ms}\n")

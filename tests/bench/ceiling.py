@@ -10,7 +10,7 @@ from pathlib import Path
 
 from foodbench.analysis.statistics import percentile
 
-from .bare import BareLatency, BareRate, bare_latency, bare_rate
+from .bare import BareLatency, BareRate, Layout, bare_latency, bare_rate
 from .clients import at_a_rate, siege, with_status
 from .cores import all_cores, confined_to
 from .servers import Server, our_service
@@ -63,22 +63,25 @@ def measure_ceiling(bundle: Path, placement: Placement, *, pairs: int, duration_
     """
     cores = all_cores()
     service_cores, client_cores = cores[placement.service_cores], cores[placement.client_cores] or cores
+    layout = Layout(workers=len(service_cores))
     bares: list[BareRate] = []
     services: list[_Saturated] = []
     latencies: list[BareLatency] = []
     halves: list[_HalfLoad] = []
     with our_service(bundle, cores=service_cores) as server:
         for _ in range(pairs):
-            bares.append(bare_rate(bundle, cores=service_cores, duration_s=duration_s))
+            bares.append(bare_rate(bundle, layout, cores=service_cores, duration_s=duration_s))
             with confined_to(client_cores):
                 services.append(_saturated(server, duration_s, count_client=client_cores == service_cores))
         half = median_of(services, lambda one: one.rate) / 2
         for _ in range(pairs):
-            latencies.append(bare_latency(bundle, cores=service_cores, duration_s=LEAST_SAMPLES / half + 1, rate=half))
+            latencies.append(
+                bare_latency(bundle, layout, cores=service_cores, duration_s=LEAST_SAMPLES / half + 1, rate=half)
+            )
             with confined_to(client_cores):
                 halves.append(_half_load(server, half))
     rows = (*_saturation_rows(bares, services, placement.goal), *_half_load_rows(latencies, halves, half))
-    heading = f"Near the limit: {bundle.name}, {placement.name}, {len(service_cores)} workers, median of {pairs} rounds"
+    heading = f"Near the limit: {bundle.name}, {placement.name}, {layout.workers} workers, median of {pairs} rounds"
     return Table(heading, ("Figure", "Value"), rows)
 
 
