@@ -58,6 +58,8 @@ class _Round:
     response_s: float
     failed: int
     memory_bytes: int
+    cpu_ms: float
+    """Of one request: comparable even where others take part of the machine."""
 
     @property
     def rate(self) -> float:
@@ -105,12 +107,23 @@ def compare(
         _row(one.runtime, precisions[one.runtime], rounds[one.runtime], baseline=baseline, goals=one)
         for one in comparisons
     ]
-    columns = ("Service", "Computes in", "Transactions/s", "Response s", "Failed", "Resident MiB", "Rate", "Memory")
+    columns = (
+        "Service",
+        "Computes in",
+        "Transactions/s",
+        "Response s",
+        "CPU ms",
+        "Failed",
+        "Resident MiB",
+        "Rate",
+        "Memory",
+    )
     heading = f"{model.spec.backbone} ({model.mark}), {title}, median of {pairs} rounds of {duration_s} s"
     return Table(heading, columns, tuple(rows))
 
 
 def _measure(server: Server, duration_s: int) -> _Round:
+    before_s = server.cpu_s()
     figures = siege(server.url + "/test", duration_s=duration_s)
     return _Round(
         transactions=figures["transactions"],
@@ -118,6 +131,7 @@ def _measure(server: Server, duration_s: int) -> _Round:
         response_s=figures["response_time"],
         failed=figures["failed_transactions"],
         memory_bytes=server.memory_bytes(),
+        cpu_ms=1000 * (server.cpu_s() - before_s) / figures["transactions"],
     )
 
 
@@ -142,6 +156,7 @@ def _row(
         precision,
         f"{statistics.median(one.rate for one in rounds):.1f}",
         f"{statistics.median(one.response_s for one in rounds):.3f}",
+        f"{statistics.median(one.cpu_ms for one in rounds):.1f}",
         str(sum(one.failed for one in rounds)),
         mebibytes(memory_bytes),
         rate_ratio,
