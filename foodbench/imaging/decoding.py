@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,17 @@ __all__ = ["MOST_PIXELS", "ImageError", "ImageFacts", "decode", "examine"]
 MOST_PIXELS = 3 * 2**24
 """Width times height that is decoded at most: a 50-megapixel camera's (8160 x 6144). It costs at most
 192 MiB at 4 bytes a pixel, and is below the size at which Pillow itself begins to warn."""
+
+MOST_SCANS = 100
+"""Of a JPEG. A progressive photograph has about ten. Each goes over the whole picture in time that its bytes do not
+show: at 50 megapixels one of 75 bytes took 31 ms, so a megabyte of them takes minutes that nothing can interrupt."""
+
+START_OF_SCAN = b"\xff\xda"
+
+SEGMENT = re.compile(rb"\xff+([^\x00\x01\xff\xd0-\xd7])")
+"""A marker that neither stands alone nor belongs to compressed data (ITU-T T.81, B.1.1)."""
+
+END_OF_IMAGE = 0xD9
 
 FORMATS = ("JPEG", "PNG", WebPImagePlugin.WebPImageFile.format, "GIF", "BMP")
 """The others are rare among photographs, and each decoder is one more that a hostile file can reach."""
@@ -84,7 +96,7 @@ def decode(data: bytes, size_px: int, *, most_pixels: int = MOST_PIXELS) -> NDAr
         A writable uint8 array ``(size_px, size_px, 3)``.
 
     Raises:
-        ImageError: It is empty, of another format, too large, truncated or damaged.
+        ImageError: It is empty, of another format, too large, of too many scans, truncated or damaged.
     """
     try:
         with _open(data, most_pixels) as image:
@@ -126,7 +138,20 @@ def _open(data: bytes, most_pixels: int) -> Image.Image:
     image = Image.open(io.BytesIO(data), formats=FORMATS)
     if image.width * image.height > most_pixels:
         raise _too_large(f"{image.width} x {image.height} pixels are more than the {most_pixels} that are decoded")
+    # The first count is quick and never too low; a film behind the picture, as phones append one, makes it too high.
+    if image.format == "JPEG" and data.count(START_OF_SCAN) > MOST_SCANS and _scans(data) > MOST_SCANS:
+        raise ImageError(f"a JPEG of more than {MOST_SCANS} scans is not decoded")
     return image
+
+
+def _scans(jpeg: bytes) -> int:
+    """Return how many scans there are up to the end of the picture."""
+    count, position = 0, 2
+    while (marker := SEGMENT.search(jpeg, position)) is not None and marker[1][0] != END_OF_IMAGE:
+        count += marker[1] == START_OF_SCAN[1:]
+        # A segment's length counts its own two bytes.
+        position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2])
+    return count
 
 
 def _refusal(error: Exception) -> ImageError:

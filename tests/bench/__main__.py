@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
         "--model",
         action="append",
         choices=list(COMPARISONS),
-        help="only this one; may be repeated (all but ceiling, memory, overload)",
+        help="only this one; may be repeated (throughput, parallelism, batching)",
     )
     add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput, ceiling)")
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")

@@ -150,6 +150,26 @@ def test_a_decompression_bomb_is_refused_by_its_header(size: tuple[int, int], re
     assert caught.value.too_large
 
 
+def with_scans(count: int) -> bytes:
+    """Return a progressive JPEG whose last scan, one that refines, is there as often as makes ``count`` in all."""
+    whole = jpeg(2, size_px=40, progressive=True)
+    first, last = whole.count(b"\xff\xda"), whole.rindex(b"\xff\xda")
+    return whole[:last] + whole[last:-2] * (count - first + 1) + whole[-2:]
+
+
+@pytest.mark.parametrize("read", [lambda data: imaging.decode(data, 32), imaging.examine])
+def test_a_jpeg_of_many_scans_is_refused_before_it_is_decoded(read: Any) -> None:
+    assert read(with_scans(100)) is not None
+    with pytest.raises(imaging.ImageError, match="more than 100 scans"):
+        read(with_scans(101))
+
+
+def test_a_film_behind_a_photograph_is_no_scan() -> None:
+    photograph = jpeg(2, size_px=40)
+    expected = imaging.decode(photograph, 32)
+    assert np.array_equal(imaging.decode(photograph + b"film \xff\xda\x00\x04" * 500, 32), expected)
+
+
 def test_the_limit_on_pixels_is_the_caller_s() -> None:
     content = jpeg(1, size_px=20)
     assert imaging.decode(content, 8, most_pixels=400).shape == (8, 8, 3)
