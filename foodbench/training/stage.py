@@ -98,6 +98,7 @@ def _train_anew(
     whole_model = weights.path is None
     images = _scaled_images(spec, dataset, store, progress)
     began_s = time.monotonic()
+    # What training keeps to go on from stays until the model is stored: whatever fails after it costs no epoch.
     with store.unfinished_directory(store.model_directory(digest)) as unfinished:
         phases = follow_recipe(
             classifier,
@@ -108,12 +109,12 @@ def _train_anew(
             directory=unfinished,
             progress=progress,
         )
-    duration_s = time.monotonic() - began_s
-    evaluation = _evaluate(classifier, spec, images("evaluation"), progress)
-    with store.fresh_directory(store.model_directory(digest)) as directory:
-        path = directory / KERAS_FILE
-        _save(classifier, path)
-        keras_file_sha256, keras_file_bytes = sha256_of(path), path.stat().st_size
+        duration_s = time.monotonic() - began_s
+        evaluation = _evaluate(classifier, spec, images("evaluation"), progress)
+        with store.fresh_directory(store.model_directory(digest)) as directory:
+            path = directory / KERAS_FILE
+            _save(classifier, path)
+            keras_file_sha256, keras_file_bytes = sha256_of(path), path.stat().st_size
     artifact = ModelArtifact(
         digest=digest,
         spec=spec,

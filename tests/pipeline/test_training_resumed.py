@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tiny_training import Heard, draw_dataset, tiny_recipe, tiny_spec
 
+from foodbench.errors import InputError
 from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining, ModelSpec
 from foodbench.records.models import ModelArtifact
 from foodbench.store import Store
@@ -87,3 +88,22 @@ def test_a_killed_training_ends_with_the_numbers_of_one_that_was_not(tmp_path: P
     assert whole.evaluation == resumed.evaluation
     assert all(map(np.array_equal, expected, weights))
     assert not unfinished.exists()
+
+
+def test_what_fails_after_the_last_epoch_costs_no_epoch(tmp_path: Path, base_weights: Path) -> None:
+    spec = tiny_spec(recipe=tiny_recipe(head=HeadTraining(epochs=3)), weights=str(base_weights))
+    store = Store(tmp_path)
+    dataset = draw_dataset(store)
+    photograph = dataset.files["evaluation"][0].path
+    content = photograph.read_bytes()
+    photograph.write_bytes(b"no longer an image")
+    first = Heard()
+    with pytest.raises(InputError, match="has changed since it was verified"):
+        train(spec, dataset, store, weights_directory=None, progress=first)
+    assert [step for step in first.steps if step[0].startswith("Training tiny") and 0 < step[1] < step[2]]
+
+    photograph.write_bytes(content)
+    progress = Heard()
+    artifact = train(spec, dataset, store, weights_directory=None, progress=progress)
+    assert len(artifact.epochs) == 3
+    assert not [step for step in progress.steps if step[0].startswith("Training tiny") and 0 < step[1] < step[2]]
