@@ -255,6 +255,22 @@ def test_a_pod_that_the_cluster_grows_for_is_not_given_up() -> None:
     assert diagnose(observed_from(objects)) is None
 
 
+def test_a_node_that_takes_no_pods_is_no_want_of_room() -> None:
+    objects = snapshot("unschedulable")
+    (pod,) = objects["pods"]
+    (scheduled,) = [each for each in pod["status"]["conditions"] if each["type"] == "PodScheduled"]
+    # As the scheduler said while its only node was not ready.
+    scheduled["message"] = (
+        "0/1 nodes are available: 1 node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/1 nodes "
+        "are available: 1 Preemption is not helpful for scheduling."
+    )
+    found = diagnose(observed_from(objects))
+    assert found is not None
+    assert found.cause == "unschedulable"
+    assert found.summary == "no node takes the pods: 1 node(s) had untolerated taint(s)"
+    assert "not ready" in found.next_step
+
+
 def test_a_container_that_cannot_start() -> None:
     objects = snapshot("image-pull")
     told = "container has runAsNonRoot and image will run as root"

@@ -172,15 +172,29 @@ def _unschedulable(observed: Observed) -> Diagnosis | None:
         scheduled = condition(pod, "PodScheduled")
         if text(scheduled, "reason") != "Unschedulable" or name_of(pod) in being_helped:
             continue
-        cpu, memory = _asked(observed, pod)
-        has = _largest_nodes(observed)
-        return Diagnosis(
-            "unschedulable",
-            f"no node has room for a pod that asks for {cpu:g} CPU and {format_bytes(memory)}{has}",
-            (text(scheduled, "message"),),
-            "Ask for less CPU or memory, use fewer replicas, or add a node",
-        )
+        message = text(scheduled, "message")
+        return _no_room(observed, pod, message) if "Insufficient" in message else _no_node_takes(message)
     return None
+
+
+def _no_room(observed: Observed, pod: object, message: str) -> Diagnosis:
+    cpu, memory = _asked(observed, pod)
+    return Diagnosis(
+        "unschedulable",
+        f"no node has room for a pod that asks for {cpu:g} CPU and {format_bytes(memory)}{_largest_nodes(observed)}",
+        (message,),
+        "Ask for less CPU or memory, use fewer replicas, or add a node",
+    )
+
+
+def _no_node_takes(message: str) -> Diagnosis:
+    why = message.partition(" available: ")[2].partition(". ")[0] or message
+    return Diagnosis(
+        "unschedulable",
+        f"no node takes the pods: {why.rstrip('.')}",
+        (message,),
+        "Look at the nodes (kubectl get nodes): one that is not ready or is cordoned has a taint that pods do not tolerate",
+    )
 
 
 def _asked(observed: Observed, pod: object) -> tuple[float, int]:
