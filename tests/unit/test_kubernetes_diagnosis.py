@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -253,6 +254,14 @@ def test_a_pod_that_the_cluster_grows_for_is_not_given_up() -> None:
     about = {"kind": "Pod", "name": objects["pods"][0]["metadata"]["name"]}
     objects["events"].append({"reason": "TriggeredScaleUp", "message": "", "involvedObject": about})
     assert diagnose(observed_from(objects)) is None
+
+
+def test_a_last_line_that_ends_with_a_full_stop_brings_no_second_one() -> None:
+    observed = observed_from(snapshot("crash-loop"))
+    (pod,) = observed.logs
+    found = diagnose(replace(observed, logs={pod: "cannot read /bundle/manifest.json. --bundle takes a folder.\n"}))
+    assert found is not None
+    assert found.summary.endswith("its last line: cannot read /bundle/manifest.json. --bundle takes a folder")
 
 
 def test_a_node_that_takes_no_pods_is_no_want_of_room() -> None:

@@ -135,7 +135,7 @@ def _crash_loop(observed: Observed) -> Diagnosis | None:
         end = container.endings[0] if container.endings else None
         lines = last_lines(observed.logs.get(container.pod, "") or (end.message if end else ""))
         ended = f"exit code {end.exit_code}" if end else container.waiting_message
-        said = f"; its last line: {lines[-1].strip()}" if lines else ""
+        said = f"; its last line: {lines[-1].strip().rstrip('.')}" if lines else ""
         return Diagnosis(
             "crash-loop",
             f"the container {container.name} ends by itself ({ended}) after every start{said}",
