@@ -33,9 +33,9 @@ class RunFrames:
     samples: pd.DataFrame
     """A row for each request: started_at (s since the epoch), latency_ms, status, received_bytes, failure, detail."""
     replicas: pd.DataFrame
-    """A row for each reading of a replica: time_s, replica, memory_bytes, cpu_cores, throttled_s, ready."""
+    """A row for each reading of a replica, with the columns of ``records.traces.REPLICA_COLUMNS``."""
     replica_counts: pd.DataFrame
-    """A row for each reading: time_s, ready_replicas, desired_replicas."""
+    """A row for each reading, with the columns of ``records.traces.DEPLOYMENT_COLUMNS``."""
     models: pd.DataFrame
     """A row for each model: digest, sizes, accuracies as fractions, and what they were measured on."""
     summary: pd.DataFrame
