@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from foodbench.errors import InputError
 
 if TYPE_CHECKING:
+    from foodbench.records.datasets import Split
     from foodbench.records.experiments import Experiment, Mode, Runtime
     from foodbench.records.models import ModelArtifact
     from foodbench.store import Store
@@ -19,6 +20,7 @@ __all__ = [
     "open_store",
     "parse_mode",
     "parse_runtime",
+    "parse_split",
 ]
 
 
@@ -76,6 +78,20 @@ def parse_mode(name: str) -> Mode:
         if mode == name:
             return mode  # type: ignore[no-any-return]
     raise InputError(f"--mode: received {name}", f"Choose one of {', '.join(get_args(Mode))}")
+
+
+def parse_split(name: str) -> Split:
+    """Return the split called ``name``.
+
+    Raises:
+        InputError: There is no such split.
+    """
+    from foodbench.records.datasets import SPLITS
+
+    for split in SPLITS:
+        if split == name:
+            return split
+    raise InputError(f"--split: received {name}", f"Choose one of {', '.join(SPLITS)}")
 
 
 def find_run(store: Store, run: str | None) -> Path:

@@ -1,4 +1,4 @@
-"""``foodbench data``: draw, fetch or check a set of photographs."""
+"""``foodbench data``: draw, fetch, check or show a set of photographs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ from foodbench.errors import InputError
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Draw a synthetic data set; fetch or check one of your own.", no_args_is_help=True)
+PhotographsArgument = Annotated[
+    Path, typer.Argument(metavar="DIR|ARCHIVE", help="Photographs, in Food-11's layout or in class folders.")
+]
+LabelOption = Annotated[str | None, typer.Option("--label", help="Name of the set. Default: the name of the file.")]
+
+app = typer.Typer(help="Draw a synthetic data set; fetch, check or show one of your own.", no_args_is_help=True)
 
 
 @app.command("synth")
@@ -87,18 +92,16 @@ def fetch(
 
 @app.command("check")
 def check(
-    path: Annotated[
-        Path, typer.Argument(metavar="DIR|ARCHIVE", help="Photographs, in Food-11's layout or in class folders.")
-    ],
-    label: Annotated[
-        str | None, typer.Option("--label", help="Name of the set. Default: the name of the file.")
-    ] = None,
+    path: PhotographsArgument,
+    label: LabelOption = None,
     results: ResultsOption = DEFAULT_RESULTS,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Verify a data set: count images per split and class, name every file that cannot be used.
+
+    Tells also what the images are like: sizes, formats, colour modes, and how many EXIF turns.
 
     Example: foodbench data check food11.zip
     """
@@ -115,3 +118,47 @@ def check(
         return
     for part in dataset_tables(dataset.record):
         output().print(part)
+
+
+@app.command("show")
+def show(
+    path: PhotographsArgument,
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="New file. Default: the set's name and split, here."),
+    ] = None,
+    images_per_class: Annotated[
+        int, typer.Option("--images-per-class", min=1, max=1000, help="At most, in the row of each class.")
+    ] = 10,
+    split: Annotated[
+        str, typer.Option("--split", metavar="SPLIT", help="training, validation or evaluation.")
+    ] = "training",
+    label: LabelOption = None,
+    results: ResultsOption = DEFAULT_RESULTS,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Draw a contact sheet: a row for each class, with its counts and some of its images.
+
+    The images are upright and as a model is given them; equal data sets give equal sheets.
+
+    Example: foodbench data show food11.zip --split evaluation
+    """
+    from foodbench.cli.console import output, showing_progress
+    from foodbench.cli.context import open_store, parse_split
+    from foodbench.data import prepare
+    from foodbench.data.contact_sheet import draw_contact_sheet, write_contact_sheet
+    from foodbench.records.experiments import DataSpec
+
+    chosen = parse_split(split)
+    target = output_path or Path(f"{path.stem}-{chosen}.png")
+    if target.suffix.lower() != ".png":
+        raise InputError(f"--output: received {target}", "A contact sheet is a .png file")
+    if target.exists():
+        raise InputError(f"{target} is already there", "Choose another file with --output")
+    with showing_progress(quiet=quiet) as progress:
+        dataset = prepare(DataSpec(label=label or path.stem, path=str(path)), open_store(results), progress)
+        sheet = draw_contact_sheet(dataset, chosen, images_per_class, progress)
+        write_contact_sheet(sheet, target)
+    if not quiet:
+        output().print(f"{target}: {sheet.width} x {sheet.height} pixels", markup=False, soft_wrap=True)

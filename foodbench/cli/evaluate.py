@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from foodbench.cli.judged import ModelArgument, ScalingOption
 from foodbench.cli.options import DEFAULT_RESULTS, JsonOption, QuietOption, ResultsOption, VerboseOption
-from foodbench.errors import InputError
-
-if TYPE_CHECKING:
-    from foodbench.records.datasets import Split
 
 __all__ = ["evaluate"]
 
@@ -41,7 +37,7 @@ def evaluate(
     foodbench evaluate mine.keras --scaling zero-to-one --data photos
     """
     from foodbench.cli.console import output, print_json, showing_progress
-    from foodbench.cli.context import open_store
+    from foodbench.cli.context import open_store, parse_split
     from foodbench.cli.judged import find_judged
     from foodbench.cli.tables import evaluation_lines
     from foodbench.pipeline import evaluate as judge
@@ -53,7 +49,7 @@ def evaluate(
     judged, artifact = find_judged(store, model, scaling)
     spec = DataSpec(label=label or Path(data).stem, path=data)
     with showing_progress(quiet=quiet) as progress:
-        found = judge(spec, judged, _split(split), store, progress=progress)
+        found = judge(spec, judged, parse_split(split), store, progress=progress)
     if as_json:
         print_json(found.evaluation.model_dump(mode="json"))
         return
@@ -61,12 +57,3 @@ def evaluate(
     output().print(render_summary(classes, width=output().width))
     for line in evaluation_lines(judged.name, found.dataset, found.evaluation, artifact):
         output().print(line, markup=False)
-
-
-def _split(name: str) -> Split:
-    from foodbench.records.datasets import SPLITS
-
-    for split in SPLITS:
-        if split == name:
-            return split
-    raise InputError(f"--split: received {name}", f"Choose one of {', '.join(SPLITS)}")

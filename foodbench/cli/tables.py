@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from foodbench.quantities import format_bytes
-from foodbench.records.datasets import DatasetRecord
+from foodbench.records.datasets import DatasetRecord, ImageProperties
 from foodbench.records.deployments import Deployment, DeploymentState
 from foodbench.records.experiments import Experiment
 from foodbench.records.images import ImageRef
@@ -184,13 +185,13 @@ def dataset_tables(dataset: DatasetRecord) -> Sequence[RenderableType]:
         f"{dataset.label}{' (synthetic)' if dataset.synthetic else ''}", "Class", *(c.split for c in dataset.splits)
     )
     for index, name in enumerate(dataset.classes):
-        counts.add_row(name, *(str(count.images_per_class[index]) for count in dataset.splits))
+        counts.add_row(Text(name), *(str(count.images_per_class[index]) for count in dataset.splits))
     counts.add_section()
     counts.add_row("all", *(str(count.images) for count in dataset.splits))
-    parts: list[RenderableType] = [
-        counts,
-        Text(f"Converted to RGB: {dataset.converted_to_rgb}. Digest: {dataset.digest}."),
-    ]
+    parts: list[RenderableType] = [counts]
+    if dataset.properties is not None:
+        parts.append(_properties_table(dataset.properties, sum(count.images for count in dataset.splits)))
+    parts.append(Text(f"Converted to RGB: {dataset.converted_to_rgb}. Digest: {dataset.digest}."))
     if dataset.excluded:
         reasons = Counter(file.reason for file in dataset.excluded)
         summary = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
@@ -201,6 +202,21 @@ def dataset_tables(dataset: DatasetRecord) -> Sequence[RenderableType]:
             excluded.add_row(f"and {len(dataset.excluded) - EXCLUDED_SHOWN} more", "", "")
         parts.append(excluded)
     return parts
+
+
+def _properties_table(properties: ImageProperties, images: int) -> Table:
+    table = _table("Images used", "Property", "Found")
+    for name, side in (("Shorter side", properties.shorter_side), ("Longer side", properties.longer_side)):
+        table.add_row(name, f"{side.smallest_px} to {side.largest_px} px, median {side.median_px:g}")
+    for tally in properties.narrower:
+        table.add_row(f"Narrower than {tally.value} px", f"{tally.images:,} ({tally.images / images:.1%})")
+    for name, tallies in (
+        ("Formats", properties.formats),
+        ("Colour modes", properties.modes),
+        ("EXIF orientation not 1", properties.turned),
+    ):
+        table.add_row(name, ", ".join(f"{tally.value}: {tally.images:,}" for tally in tallies) or "none")
+    return table
 
 
 def plan_table(experiment: Experiment) -> Sequence[RenderableType]:
@@ -252,7 +268,7 @@ def plan_table(experiment: Experiment) -> Sequence[RenderableType]:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -22,7 +22,7 @@ from foodbench.progress import Progress, Silent
 from foodbench.records.base import digest_of
 from foodbench.records.datasets import Split
 
-__all__ = ["load_arrays", "write_array"]
+__all__ = ["decode_verified", "load_arrays", "write_array"]
 
 
 def load_arrays(
@@ -62,13 +62,18 @@ def load_arrays(
 
 def _fill(pixels: NDArray[np.uint8], files: tuple[LabelledFile, ...], progress: Progress, split: Split) -> None:
     def decode(place: int) -> None:
-        pixels[place] = _decode(files[place].path, pixels.shape[1])
+        pixels[place] = decode_verified(files[place].path, pixels.shape[1])
 
     for _ in each(decode, range(len(files)), progress, f"decoding {split} images"):
         pass
 
 
-def _decode(path: Path, size_px: int) -> NDArray[np.uint8]:
+def decode_verified(path: Path, size_px: int) -> NDArray[np.uint8]:
+    """Decode an image of a verified data set, as :func:`foodbench.imaging.decode` does.
+
+    Raises:
+        InputError: It has changed since it was verified.
+    """
     try:
         return imaging.decode(path.read_bytes(), size_px)
     except (OSError, imaging.ImageError) as error:

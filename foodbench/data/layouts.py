@@ -67,7 +67,7 @@ class Listing:
     """By split, class and name."""
     excluded: tuple[ExcludedFile, ...]
     fingerprint: str
-    """Of the root and every file's name, size and time of change."""
+    """Of the root, every file's name, size and time of change, and the empty folders of classes."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +107,10 @@ def list_files(directory: Path) -> Listing:
         for candidate in candidates
         if candidate.label is None or candidate.label not in ids
     ]
+    empty = list(_empty_classes(root, folders, {item.label for item in candidates})) if by_folder else []
     order = {split: place for place, split in enumerate(SPLITS)}
     files.sort(key=lambda file: (order[file.split], file.class_id, file.name))
-    return Listing(root, names, tuple(files), tuple(excluded), _fingerprint(root, candidates))
+    return Listing(root, names, tuple(files), (*excluded, *empty), _fingerprint(root, candidates, empty))
 
 
 def _find_root(directory: Path) -> tuple[Path, Mapping[Split, Path]]:
@@ -202,10 +203,21 @@ def _exclusion(candidate: _Candidate, *, by_folder: bool) -> ExcludedFile:
     )
 
 
-def _fingerprint(root: Path, candidates: list[_Candidate]) -> str:
+def _empty_classes(root: Path, folders: Mapping[Split, Path], seen: set[Label | None]) -> Iterator[ExcludedFile]:
+    """Yield the folders of classes of which no split has a file: nothing else would tell of them."""
+    for split in SPLITS:
+        for entry in _entries(folders[split]):
+            if entry.is_dir() and _printable(entry.name) not in seen:
+                detail = "the folder holds no image of this class, nor does another split's"
+                yield ExcludedFile(path=_shown(entry.path, root), reason="empty-class", detail=detail)
+
+
+def _fingerprint(root: Path, candidates: list[_Candidate], empty: list[ExcludedFile]) -> str:
     content = hashlib.sha256(os.fsencode(root))
     for item in candidates:
         content.update(f"\n{item.name}\0{item.size_bytes}\0{item.mtime_ns}".encode())
+    for folder in empty:
+        content.update(f"\n{folder.path}".encode())
     return content.hexdigest()
 
 

@@ -21,7 +21,7 @@ from foodbench.store import Store, read_record, write_record
 
 __all__ = ["prepare"]
 
-VERIFICATION_VERSION = 1
+VERIFICATION_VERSION = 2
 """Raised when verification comes to other results, so that none of before is used again."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from foodbench import imaging
 from foodbench.data.layouts import FoundFile, Listing
 from foodbench.data.parallel import each
+from foodbench.data.properties import properties_of
 from foodbench.errors import InputError
 from foodbench.progress import Progress
 from foodbench.records.base import DIGEST_LENGTH
@@ -28,7 +29,8 @@ KEPT_FIRST: tuple[Split, ...] = ("evaluation", "validation", "training")
 class _Checked:
     file: FoundFile
     sha256: str = ""
-    is_rgb: bool = True
+    facts: imaging.ImageFacts | None = None
+    """None where the file is excluded."""
     excluded: ExcludedFile | None = None
 
 
@@ -53,14 +55,16 @@ def verify(listing: Listing, *, label: str, synthetic: bool, progress: Progress)
     splits = tuple(_count(split, usable, len(listing.classes)) for split in SPLITS)
     excluded = (*listing.excluded, *unusable, *repeated)
     _require_every_class(listing, splits, excluded)
+    facts = [item.facts for item in usable if item.facts is not None]
     return DatasetRecord(
         label=label,
         synthetic=synthetic,
         classes=listing.classes,
         digest=_digest(listing, usable),
         splits=splits,
-        converted_to_rgb=sum(not item.is_rgb for item in usable),
+        converted_to_rgb=sum(image.mode != "RGB" for image in facts),
         excluded=tuple(sorted(excluded, key=lambda item: item.path)),
+        properties=properties_of(facts),
     )
 
 
@@ -77,7 +81,7 @@ def _check(file: FoundFile) -> _Checked:
         facts = imaging.examine(content)
     except imaging.ImageError as error:
         return _refused(file, "too-large" if error.too_large else "corrupt", error.reason)
-    return _Checked(file, hashlib.sha256(content).hexdigest(), is_rgb=facts.mode == "RGB")
+    return _Checked(file, hashlib.sha256(content).hexdigest(), facts)
 
 
 def _refused(file: FoundFile, reason: ExclusionReason, detail: str) -> _Checked:

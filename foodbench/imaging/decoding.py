@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,8 @@ class ImageFacts:
     """Pillow's name for how it is stored: RGB, L, P, CMYK, RGBA, I;16, ..."""
     width_px: int
     height_px: int
+    orientation: int = 1
+    """EXIF's, 1 to 8; 1, upright, also where it says nothing or nonsense."""
 
 
 def decode(data: bytes, size_px: int, *, most_pixels: int = MOST_PIXELS) -> NDArray[np.uint8]:
@@ -125,7 +127,7 @@ def examine(data: bytes, *, most_pixels: int = MOST_PIXELS) -> ImageFacts:
             facts = ImageFacts(image.format or "", image.mode, image.width, image.height)
             image.draft(None, (1, 1))
             image.load()
-            return facts
+            return replace(facts, orientation=_orientation(image))
     except ImageError:
         raise
     except Exception as error:  # as above
@@ -187,13 +189,14 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return canvas
 
 
-def _orientation(image: Image.Image) -> int | None:
+def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ExifTags.Base.Orientation)
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # noqa: BLE001 - a damaged EXIF block says nothing about the picture
-        return None
+        return 1
+    return orientation if isinstance(orientation, int) and orientation in UPRIGHT else 1
 
 
-def _turn_upright(image: Image.Image, orientation: int | None) -> Image.Image:
-    turn = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+def _turn_upright(image: Image.Image, orientation: int) -> Image.Image:
+    turn = UPRIGHT.get(orientation)
     return image if turn is None else image.transpose(turn)

@@ -19,7 +19,8 @@ def test_the_commands_stand_in_the_order_of_the_pipeline(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "command", [*((name,) for name in COMMANDS if name != "data"), ("data", "synth"), ("data", "check")]
+    "command",
+    [*((name,) for name in COMMANDS if name != "data"), ("data", "synth"), ("data", "check"), ("data", "show")],
 )
 def test_every_command_has_help_with_an_example(tmp_path: Path, command: tuple[str, ...]) -> None:
     done = foodbench(*command, "--help", cwd=tmp_path)
@@ -46,6 +47,9 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: tuple[s
         (("run", "--resume"), "no run of quickstart"),
         (("package",), "no model has been trained"),
         (("data", "check", "nowhere"), "nowhere"),
+        (("data", "show", "nowhere"), "nowhere"),
+        (("data", "show", "nowhere", "--split", "test"), "received test"),
+        (("data", "show", "nowhere", "-o", "sheet.jpg"), "sheet.jpg. A contact sheet is a .png file"),
         (("train", "-e", "food101-10"), "--data PATH"),
     ],
 )

@@ -107,6 +107,31 @@ def test_a_class_in_one_split_only_is_excluded_by_name(tmp_path: Path) -> None:
     assert "class pie" in listing.excluded[0].detail
 
 
+def test_an_empty_class_is_excluded_by_name(tmp_path: Path) -> None:
+    write_files(tmp_path, files_of_folders() | {"validation/bread/notes.txt": b"x"})
+    before = list_files(tmp_path).fingerprint
+    for folder in ("training/pie", "evaluation/pie", "validation/soup/more"):
+        (tmp_path / folder).mkdir()
+    listing = list_files(tmp_path)
+    assert listing.classes == ("cake", "soup")
+    assert {file.path: file.reason for file in listing.excluded} == {
+        "training/pie": "empty-class",
+        "validation/bread": "empty-class",
+        "validation/bread/notes.txt": "wrong-name",
+        "evaluation/pie": "empty-class",
+    }
+    assert listing.fingerprint != before
+
+
+@pytest.mark.parametrize("split", ["training", "evaluation"])
+def test_a_class_empty_where_it_is_needed_is_an_error(tmp_path: Path, split: str) -> None:
+    others = [name for name in ("training", "validation", "evaluation") if name != split]
+    write_files(tmp_path, files_of_folders() | files_of_folders(["pie"], splits=others))
+    (tmp_path / split / "pie").mkdir()
+    with pytest.raises(InputError, match=f"no {split} image of class pie"):
+        list_files(tmp_path)
+
+
 @pytest.mark.parametrize("split", ["training", "evaluation"])
 def test_a_class_missing_where_it_is_needed_is_an_error(tmp_path: Path, split: str) -> None:
     others = [name for name in ("training", "validation", "evaluation") if name != split]

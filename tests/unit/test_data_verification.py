@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
+from builders import dataset_record
 from data_sets import files_of_folders, files_of_ids, jpeg, write_files
+from PIL import Image
 
 from foodbench.data import verification
 from foodbench.data.layouts import list_files
 from foodbench.errors import InputError
 from foodbench.progress import Silent
-from foodbench.records.datasets import DatasetRecord
+from foodbench.records.datasets import DatasetRecord, ImageProperties, SideLengths, Tally
 
 
 def verified(directory: Path, files: dict[str, bytes]) -> DatasetRecord:
@@ -94,6 +98,31 @@ def test_images_that_are_converted_are_counted(tmp_path: Path, mode: str) -> Non
     record = verified(tmp_path, files_of_ids() | {"training/0_0.jpg": jpeg(1000, mode=mode)})
     assert record.converted_to_rgb == 1
     assert not record.excluded
+
+
+def test_what_the_images_are_like_is_told(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    wide = io.BytesIO()
+    Image.new("RGB", (400, 100)).save(wide, "JPEG", exif=turned)
+    tall = {"training/0_0.jpg": wide.getvalue()}
+    large = {"training/0_1.jpg": jpeg(1001, size_px=300, mode="L", image_format="PNG")}
+    broken = {"training/1_0.jpg": jpeg(1002, size_px=5, image_format="GIF")[:-40]}
+    properties = verified(tmp_path, files_of_ids(each=3) | tall | large | broken).properties
+    assert properties == ImageProperties(
+        shorter_side=SideLengths(smallest_px=12, median_px=12, largest_px=300),
+        longer_side=SideLengths(smallest_px=12, median_px=12, largest_px=400),
+        narrower=(Tally(value="96", images=24), Tally(value="224", images=25)),
+        formats=(Tally(value="JPEG", images=25), Tally(value="PNG", images=1)),
+        modes=(Tally(value="RGB", images=25), Tally(value="L", images=1)),
+        turned=(Tally(value="6", images=1),),
+    )
+
+
+def test_a_record_from_before_is_still_read() -> None:
+    record = dataset_record(properties=None).model_dump(mode="json")
+    del record["properties"]
+    assert DatasetRecord.model_validate_json(json.dumps(record)).properties is None
 
 
 @pytest.mark.parametrize("split", ["training", "evaluation"])

@@ -231,6 +231,15 @@ def test_examine_tells_the_stored_mode_and_size() -> None:
     assert facts == imaging.ImageFacts(format="JPEG", mode="L", width_px=640, height_px=480)
 
 
+@pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(("stored", "told"), [(0, 1), (1, 1), (6, 6), (8, 8), (9, 1)])
+def test_examine_tells_the_camera_s_orientation(stored: int, told: int, image_format: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = stored
+    facts = imaging.examine(encoded(Image.new("RGB", (64, 48)), image_format, exif=exif))
+    assert (facts.orientation, facts.width_px, facts.height_px) == (told, 64, 48)
+
+
 ALL_VALUES = np.stack([np.arange(256, dtype=np.uint8)] * 3, axis=-1)[None]
 
 

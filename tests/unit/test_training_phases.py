@@ -201,6 +201,23 @@ def test_a_full_disk_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.Mon
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_validation_loss_that_is_no_number_loses_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foodbench.training import phases
+    from foodbench.training.batches import as_it_is
+
+    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    path = tmp_path / "head.npz"
+    with pytest.raises(Interrupted):
+        run(regression(), phase(), examples(5, 2), InterruptsAfter(30 + 15), checkpoint=path)
+    before = path.read_bytes()
+    broken = as_it_is(np.full((4, 2), np.nan, np.float32), np.zeros(4, np.int64))
+    with pytest.raises(RunFailed, match=r"validation loss of the head phase became nan. Lower the learning rate"):
+        run(regression(), phase(), broken, checkpoint=path)
+    assert path.read_bytes() == before
+
+
 def test_the_cosine_schedule_ends_at_nothing_and_weight_decay_shrinks() -> None:
     constant, cosine, decayed = regression(), regression(), regression()
     for model, changed in (
