@@ -105,7 +105,7 @@ def _saved(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
 def headline(axes: Axes, title: str, subtitle: str) -> None:
     """Write a title and, smaller below it, what must be known beside it."""
     axes.set_title(title, fontsize=11, fontweight="bold", pad=20 + 11 * subtitle.count("\n"))
-    axes.annotate(
+    below = axes.annotate(
         subtitle,
         (0, 1),
         (0, 6),
@@ -116,3 +116,5 @@ def headline(axes: Axes, title: str, subtitle: str) -> None:
         verticalalignment="bottom",
         annotation_clip=False,
     )
+    # Room for it is the title's padding. A long one may stand above the axes beside it, and must not push them away.
+    below.set_in_layout(False)

@@ -58,7 +58,8 @@ def draw_timeline(cell: CellResult, samples: pa.Table, replicas: pa.Table, count
         draw_marks(axes, marked)
     (*events, ready)[0].set_xlabel("Seconds since the load began")
     for axes in (latency, cpu, memory, ready):
-        axes.set_ylim(bottom=0)
+        # A level curve would else lie on the upper edge: margins are a share of what the data spans.
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1.05 * axes.dataLim.y1))
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=8)
         else:

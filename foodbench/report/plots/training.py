@@ -16,6 +16,7 @@ from foodbench.report.plots.canvas import BLUE, GREY, VERMILLION, headline, new_
 __all__ = ["draw_confusion", "draw_curves", "draw_reliability"]
 
 MOST_CLASSES_WITH_COUNTS = 25
+LETTERS_IN_LINE = 110
 
 
 def draw_curves(model: ModelArtifact) -> Figure:
@@ -28,14 +29,17 @@ def draw_curves(model: ModelArtifact) -> Figure:
     _draw_metric(
         loss, model, "Cross-entropy (nats)", lambda epoch: epoch.training_loss, lambda epoch: epoch.validation_loss
     )
-    loss.set_ylim(bottom=0)
+    accuracy.set_ylim(0, 1.02)
+    loss.set_ylim(0, 1.05 * loss.dataLim.y1)
     headline(accuracy, f"Training of {model.spec.name}", _marks(model))
     accuracy.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
     return figure
 
 
 def _marks(model: ModelArtifact) -> str:
-    return f"{model.spec.backbone}, {model.spec.input_size_px} px, on {'; '.join(model.marks)}"
+    return textwrap.fill(
+        f"{model.spec.backbone}, {model.spec.input_size_px} px, on {'; '.join(model.marks)}", LETTERS_IN_LINE
+    )
 
 
 def _draw_metric(
@@ -54,6 +58,7 @@ def _draw_metric(
     )
     axes.set_xlabel("Epoch")
     axes.set_ylabel(name)
+    axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     first_phase = sum(epoch.phase == "head" for epoch in epochs)
     if 0 < first_phase < len(epochs):
@@ -123,7 +128,8 @@ def draw_reliability(name: str, marks: str, calibration: Calibration) -> Figure:
     axes.bar(centres, [one.accuracy or 0.0 for one in filled], width * 0.94, color=BLUE, label="accuracy")
     confidences = [one.confidence or 0.0 for one in filled]
     axes.plot(centres, confidences, "_", color=VERMILLION, markersize=11, markeredgewidth=2, label="mean confidence")
-    headline(axes, f"Calibration of {name}", f"Expected error {calibration.expected_error:.4f}, on {marks}")
+    below = textwrap.fill(f"Expected error {calibration.expected_error:.4f}, on {marks}", 60)
+    headline(axes, f"Calibration of {name}", below)
     axes.set_ylabel("Share right")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
