@@ -8,6 +8,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,7 +58,11 @@ def podman(*arguments: str, exit_code: int | None = 0) -> str:
     """Run podman and return what it prints; an ``exit_code`` of None takes any."""
     program = shutil.which("podman")
     assert program is not None
-    done = subprocess.run([program, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    # Its monitor leaves a file "oom" in the working folder when a container needs too much memory.
+    with tempfile.TemporaryDirectory() as elsewhere:
+        done = subprocess.run(
+            [program, *arguments], capture_output=True, text=True, timeout=DEADLINE_S, check=False, cwd=elsewhere
+        )
     assert exit_code in {None, done.returncode}, done.stderr
     return done.stdout
 
