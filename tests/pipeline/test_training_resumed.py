@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from tiny_training import Heard, draw_dataset, tiny_recipe, tiny_spec
 
-from foodbench.errors import InputError
+from foodbench.errors import InputError, MachineError
 from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining, ModelSpec
 from foodbench.records.models import ModelArtifact
 from foodbench.store import Store
@@ -90,7 +92,11 @@ def test_a_killed_training_ends_with_the_numbers_of_one_that_was_not(tmp_path: P
     assert not unfinished.exists()
 
 
-def test_what_fails_after_the_last_epoch_costs_no_epoch(tmp_path: Path, base_weights: Path) -> None:
+def test_what_fails_after_the_last_epoch_costs_no_epoch(
+    tmp_path: Path, base_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from foodbench.keras_door import keras
+
     spec = tiny_spec(recipe=tiny_recipe(head=HeadTraining(epochs=3)), weights=str(base_weights))
     store = Store(tmp_path)
     dataset = draw_dataset(store)
@@ -103,6 +109,16 @@ def test_what_fails_after_the_last_epoch_costs_no_epoch(tmp_path: Path, base_wei
     assert [step for step in first.steps if step[0].startswith("Training tiny") and 0 < step[1] < step[2]]
 
     photograph.write_bytes(content)
+
+    def no_space(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(keras.Model, "save", no_space)
+        with pytest.raises(MachineError, match="cannot write the trained model: No space left on device"):
+            train(spec, dataset, store, weights_directory=None, progress=Heard())
+    assert [path.suffix for path in (store.root / "_models").iterdir()] == [".unfinished"]
+
     progress = Heard()
     artifact = train(spec, dataset, store, weights_directory=None, progress=progress)
     assert len(artifact.epochs) == 3
