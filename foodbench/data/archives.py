@@ -154,7 +154,13 @@ def _write(entries: Iterator[_Entry], directory: Path, limits: ArchiveLimits, re
         name = _safe_name(entry.name)
         if entry.refused_as is not None:
             raise InputError(f"it holds {entry.refused_as} ({name})", "Unpack it yourself and give the folder")
-        source = None if entry.open is None or _is_junk(name) else entry.open()
+        if _is_junk(name):
+            continue
+        if entry.open is None:
+            # An empty one may be a class that lacks its images.
+            (directory / name).mkdir(parents=True, exist_ok=True)
+            continue
+        source = entry.open()
         if source is None:
             continue
         files += 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,22 @@ def store(tmp_path: Path) -> Store:
 
 def photographs(path: Path, label: str = "photographs") -> DataSpec:
     return DataSpec(label=label, path=str(path))
+
+
+def write_tar_with_folder(path: Path, files: dict[str, bytes], folder: str) -> Path:
+    write_tar(path, files)
+    member = tarfile.TarInfo(folder)
+    member.type = tarfile.DIRTYPE
+    with tarfile.open(path, "a") as archive:
+        archive.addfile(member)
+    return path
+
+
+def write_zip_with_folder(path: Path, files: dict[str, bytes], folder: str) -> Path:
+    write_zip(path, files)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(f"{folder}/", b"")
+    return path
 
 
 def everything_in(directory: Path) -> dict[Path, int]:
@@ -210,6 +229,15 @@ def test_a_full_disk_is_found_before_it_is_mapped(
     with pytest.raises(MachineError, match="No space left on device"):
         load_arrays(dataset, "training", 8, cache=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("write", [write_tar_with_folder, write_zip_with_folder])
+def test_an_empty_class_in_an_archive_is_told(
+    tmp_path: Path, store: Store, write: Callable[[Path, dict[str, bytes], str], Path]
+) -> None:
+    archive = write(tmp_path / "set.archive", files_of_folders(), "training/pie")
+    [excluded] = prepare(photographs(archive), store, Silent()).record.excluded
+    assert (excluded.path, excluded.reason) == ("training/pie", "empty-class")
 
 
 def test_an_unpacked_archive_survives_without_its_outcome(tmp_path: Path, store: Store) -> None:
