@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,10 +76,13 @@ def bundle_for(model: BenchModel, runtime: Runtime, test_image: bytes, directory
     assert model.spec.scaling is not None
     test_image_name = hashlib.sha256(test_image).hexdigest()[:8]
     folder = directory / f"{model.spec.name}.{runtime}.{test_image_name}"
-    weights = folder / WEIGHTS_FILES[runtime]
-    if weights.exists():
+    if folder.exists():
         return folder
-    folder.mkdir(parents=True)
+    # A conversion that is interrupted leaves no folder that would be taken for a whole one.
+    unfinished = folder.with_name(f".{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    weights = unfinished / WEIGHTS_FILES[runtime]
     size, scaling = model.spec.input_size_px, model.spec.scaling
 
     def calibration() -> Iterator[npt.NDArray[np.float32]]:
@@ -86,7 +90,7 @@ def bundle_for(model: BenchModel, runtime: Runtime, test_image: bytes, directory
             yield imaging.scale(imaging.decode(photograph(size, seed), size)[np.newaxis], scaling)
 
     write_weights(runtime, load_model(model.keras_path), model.keras_path, weights, calibration)
-    (folder / "test_image.jpg").write_bytes(test_image)
+    (unfinished / "test_image.jpg").write_bytes(test_image)
     manifest = BundleManifest(
         model_name=model.spec.name,
         model_digest="0" * 16,
@@ -99,5 +103,5 @@ def bundle_for(model: BenchModel, runtime: Runtime, test_image: bytes, directory
         test_image_file="test_image.jpg",
         marks=(model.mark,),
     )
-    write_manifest(folder, manifest)
-    return folder
+    write_manifest(unfinished, manifest)
+    return unfinished.rename(folder)
