@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from foodbench.serving.admission import Answer
 
-__all__ = ["LIKELIEST", "prediction", "refusal"]
+__all__ = ["LIKELIEST", "last_on_connection", "prediction", "refusal"]
 
 LIKELIEST = 5
 """Classes named in an answer."""
@@ -47,6 +48,18 @@ def prediction(answer: Answer, classes: Sequence[str]) -> Response:
 def refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> Response:
     """Return a response that says in one line why there is no other."""
     return JSONResponse({"error": reason}, status, headers)
+
+
+def last_on_connection(response: Response) -> bytes:
+    """Return a response as it is sent by HTTP/1.1 over a connection that ends with it."""
+    status = HTTPStatus(response.status_code)
+    headers = b"".join(b"%b: %b\r\n" % header for header in response.raw_headers)
+    return b"HTTP/1.1 %d %b\r\n%bconnection: close\r\n\r\n%b" % (
+        status,
+        status.phrase.encode(),
+        headers,
+        bytes(response.body),
+    )
 
 
 def _ms(duration_s: float) -> float:

@@ -97,9 +97,8 @@ def _predicting(app: ASGIApp, predictions: Predictions) -> ASGIApp:
         if handler is None:
             await app(scope, receive, send)
             return
-        response = predictions.refused_at_once(scope)
-        if response is None:
-            response = await handler(Request(scope, receive))
+        is_shed = predictions.sheds(scope["method"], scope["path"])
+        response = predictions.shed if is_shed else await handler(Request(scope, receive))
         await response(scope, receive, send)
 
     return predicting

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope
+from starlette.types import Receive
 
 from foodbench.imaging import ImageError
 from foodbench.serving.admission import Answer, Expired, Job, QueueFull, RoomClosed, WaitingRoom
@@ -58,18 +58,19 @@ class Predictions:
         self._classes = classes
         self._test_image = test_image
         self._deadline_s = deadline_s
-        self._shed = _refused(_MEANINGS[QueueFull])
+        self.shed = _refused(_MEANINGS[QueueFull])
+        """The answer where ``sheds`` says so."""
 
-    def refused_at_once(self, scope: Scope) -> Response | None:
-        """Return the refusal of a GET of /test while the queue is full, and count it; None for all else.
+    def sheds(self, method: str, path: str) -> bool:
+        """Whether a request is a GET of /test that the full queue turns away; it is counted then.
 
         Nothing of such a request needs to be read or routed, and under overload nearly all are refused:
         what a refusal costs is taken from those that are computed.
         """
-        if not self._room.is_full or scope["path"] != "/test" or scope["method"] != "GET":
-            return None
+        if not self._room.is_full or path != "/test" or method != "GET":
+            return False
         self._metrics.count("test", "shed")
-        return self._shed
+        return True
 
     async def predict(self, request: Request) -> Response:
         """Predict the image in the request's body."""

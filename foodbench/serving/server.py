@@ -17,6 +17,7 @@ from typing import Any
 import uvicorn
 
 from foodbench.serving.admission import WaitingRoom
+from foodbench.serving.answers import last_on_connection
 from foodbench.serving.app import build_app
 from foodbench.serving.bundle import BundleManifest
 from foodbench.serving.connections import limited_protocol
@@ -105,15 +106,17 @@ class _Replica:
             input_size_px=manifest.input_size_px,
         )
         metrics = Metrics(queue_depth=lambda: len(room))
+        self._predictions = Predictions(
+            room=room,
+            bodies=BodyReader(service.limits),
+            metrics=metrics,
+            classes=manifest.classes,
+            test_image=self._test_image,
+            deadline_s=settings.deadline_s,
+        )
+        self._shed = last_on_connection(self._predictions.shed)
         app = build_app(
-            predictions=Predictions(
-                room=room,
-                bodies=BodyReader(service.limits),
-                metrics=metrics,
-                classes=manifest.classes,
-                test_image=self._test_image,
-                deadline_s=settings.deadline_s,
-            ),
+            predictions=self._predictions,
             metrics=metrics,
             lifecycle=self._lifecycle,
             information=lambda: information(manifest, settings, self._loaded),
@@ -122,7 +125,12 @@ class _Replica:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=limited_protocol(service.limits, metrics.count_shed_connection, metrics.count_used_connection),
+                http=limited_protocol(
+                    service.limits,
+                    metrics.count_shed_connection,
+                    metrics.count_used_connection,
+                    self._refuse_at_once,
+                ),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -185,6 +193,12 @@ class _Replica:
     async def _end_once_unused(self) -> None:
         await until_unused(self._traffic, least_s=self._service.drain_s, linger_s=self._service.linger_s)
         self._end()
+
+    def _refuse_at_once(self, method: str, path: str) -> bytes | None:
+        if not self._predictions.sheds(method, path):
+            return None
+        self._lifecycle.requests += 1
+        return self._shed
 
     def _traffic(self) -> Traffic:
         # Of uvicorn's protocols only those that ``limited_protocol`` builds upon are here, and both have it.
