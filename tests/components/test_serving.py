@@ -171,13 +171,10 @@ def test_a_connection_counts_once_and_a_probes_does_not(service: ServiceProcess)
 @pytest.mark.parametrize("connection", ["close", "keep-alive"])
 def test_a_full_queue_sheds_and_serves_the_rest(slow_bundle: Path, connection: str) -> None:
     """With the last request on its connection it takes a shorter way; what clients and counters see is the same."""
-
-    def ask(_: int) -> httpx.Response:
-        return httpx.get(service.url + "/test?n=1", headers={"connection": connection}, timeout=30)
-
     with serving(slow_bundle, "--threads", "1", "--queue-capacity", "2") as service:
+        url, headers = service.url + "/test?n=1", {"connection": connection}
         with ThreadPoolExecutor(16) as users:
-            answers = list(users.map(ask, range(16)))
+            answers = list(users.map(lambda _: httpx.get(url, headers=headers, timeout=30), range(16)))
         shed = [answer for answer in answers if answer.status_code == 503]
         assert {answer.status_code for answer in answers} == {200, 503}
         assert {answer.headers["retry-after"] for answer in shed} == {"1"}
