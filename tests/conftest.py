@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from command_line import TINY, foodbench
 from tiny_training import write_base_weights
 
 from foodbench.store import Store
+
+# A runner in the background ignores it, which every program that the tests start and interrupt would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # TensorFlow, where a test needs it, must not talk or look for accelerators.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
