@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from foodbench.data.arrays import write_array
 from foodbench.errors import MachineError
-from foodbench.keras_door import tf
+from foodbench.keras_door import inference_function, tf
 from foodbench.progress import Progress
 from foodbench.training.augmentation import Augmenter
 from foodbench.training.batches import Examples, as_it_is
@@ -97,18 +97,23 @@ class FrozenPart:
             )
 
     def _write(self, path: Path, examples: Examples, augment: Augmenter | None) -> None:
-        def answer(batch: Any) -> Any:
-            answers = self.model(batch if augment is None else augment(batch), training=False)
-            return tf.cast(tf.clip_by_value(answers, -LARGEST_FLOAT16, LARGEST_FLOAT16), tf.float16)
+        changed = None if augment is None else tf.function(augment, input_signature=[_batch_of(examples)])
+        answer = inference_function(self.model)
 
-        signature = [tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
-        compiled = tf.function(answer, input_signature=signature)
+        def answers(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
+            wide = answer(batch if changed is None else changed(batch)).numpy()
+            return np.clip(wide, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
+
         description = f"{self.description}: {path.stem}"
 
         def fill(array: npt.NDArray[Any]) -> None:
             for start in range(0, len(examples), BATCH_SIZE):
                 batch = slice(start, start + BATCH_SIZE)
-                array[batch] = compiled(examples.ready(examples.values[batch])).numpy()
+                array[batch] = answers(examples.ready(examples.values[batch]))
                 self.progress.step(description, min(start + BATCH_SIZE, len(examples)), len(examples))
 
         write_array(path, self._shape(examples), np.float16, fill)
+
+
+def _batch_of(examples: Examples) -> Any:
+    return tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)
