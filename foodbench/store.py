@@ -189,6 +189,10 @@ class Store:
         paths = sorted((self.root / "_models").glob("[!.]*/model.json"))
         return tuple(read_record(path, ModelArtifact) for path in paths)
 
+    def training_report_directory(self, experiment_name: str) -> Path:
+        """Return the folder of what an experiment's last training left for people."""
+        return self.root / experiment_name / "training"
+
     def bundle_directory(self, digest: str) -> Path:
         """Return the folder of a bundle."""
         return self.root / "_bundles" / digest

@@ -51,6 +51,7 @@ def train(
     from foodbench.cli.tables import models_table
     from foodbench.errors import InputError
     from foodbench.pipeline import ensure_models
+    from foodbench.report import write_training_report
     from foodbench.store import Current
 
     if list_backbones:
@@ -75,11 +76,13 @@ def train(
             run=current.run if current.models == digests else None,
         )
     )
+    written = write_training_report(artifacts, store.training_report_directory(resolved.name))
     if as_json:
         print_json([artifact.model_dump(mode="json") for artifact in artifacts])
         return
     output().print(models_table(artifacts))
     if not quiet:
+        remarks().print(f"Recipes, classes, curves and confusion: {written}")
         remarks().print("Next: foodbench deploy --mode single, lb or hpa")
 
 

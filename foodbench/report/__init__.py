@@ -7,6 +7,7 @@ terminal   the summary for a terminal
 files      the summary as CSV and Markdown
 plots/     the pictures
 page       the self-contained HTML page
+training   recipes, accuracy and errors of trained models, with or without a run
 build      all of it, written into the run folder
 frames     the run as pandas DataFrames
 """
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from foodbench.report.build import ReportFiles, write_report
     from foodbench.report.frames import RunFrames, load_run
     from foodbench.report.terminal import render_summary
+    from foodbench.report.training import write_training_report
 
-__all__ = ["ReportFiles", "RunFrames", "load_run", "render_summary", "write_report"]
+__all__ = ["ReportFiles", "RunFrames", "load_run", "render_summary", "write_report", "write_training_report"]
 
 _HOMES = {
     "ReportFiles": "build",
@@ -28,6 +30,7 @@ _HOMES = {
     "load_run": "frames",
     "render_summary": "terminal",
     "write_report": "build",
+    "write_training_report": "training",
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,13 @@ from foodbench.records.traces import DEPLOYMENT_COLUMNS, LOAD_COLUMNS, REPLICA_C
 from foodbench.report.exports import export_rows, export_summary
 from foodbench.report.files import advice_markdown, summary_csv, summary_markdown
 from foodbench.report.folder import RunFolder, read_run_folder
-from foodbench.report.models import classes_summary, models_summary
-from foodbench.report.page import Picture, render_page
-from foodbench.report.plots.canvas import as_png, as_svg, style
+from foodbench.report.page import render_page
+from foodbench.report.pictures import Picture, written
+from foodbench.report.plots.canvas import style
 from foodbench.report.plots.timeline import draw_timeline
 from foodbench.report.plots.tradeoff import TRADEOFFS, draw_tradeoff
-from foodbench.report.plots.training import draw_confusion, draw_curves, draw_reliability
 from foodbench.report.summary import summarise, summary_rows
+from foodbench.report.training import model_pictures, models_markdown
 from foodbench.store import Store
 from foodbench.streams import read_stream
 
@@ -71,7 +70,7 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
                 summary_markdown(summary),
                 advice_markdown(advice, told),
                 *([summary_markdown(exports, level=2)] if folder.bundles else []),
-                *_models_markdown(folder),
+                *models_markdown(folder.models),
             )
             markdown = "\n".join(tables)
             (temporary / "summary.md").write_text(markdown, encoding="utf-8")
@@ -90,14 +89,6 @@ def write_report(directory: Path, *, accuracy_wanted: float | None = None) -> Re
     )
 
 
-def _models_markdown(folder: RunFolder) -> Iterator[str]:
-    if not folder.models:
-        return
-    yield summary_markdown(models_summary(folder.models), level=2)
-    for model in folder.models:
-        yield summary_markdown(classes_summary(model.spec.name, model.dataset.classes, model.evaluation), level=3)
-
-
 def _pictures(folder: RunFolder, plots: Path) -> Iterator[Picture]:
     """Draw every picture, write it, and hand it on for the page."""
     plots.mkdir()
@@ -106,24 +97,13 @@ def _pictures(folder: RunFolder, plots: Path) -> Iterator[Picture]:
         for tradeoff in TRADEOFFS:
             figure = draw_tradeoff(folder.variants, tradeoff, folder.run.experiment.title)
             alt = f"{tradeoff.title} of every variant; accuracy measured on {marks}"
-            yield _written(figure, plots, tradeoff.name, "tradeoff", alt, tradeoff.title, with_svg=True)
+            yield written(figure, plots, tradeoff.name, "tradeoff", alt, tradeoff.title, with_svg=True)
         for cell in folder.cells:
             figure = _timeline(folder, cell)
             alt = f"Response time, CPU, memory and replicas of {cell.cell} over time"
-            yield _written(figure, plots, f"timeline-{cell.cell}", "timeline", alt, cell.cell)
+            yield written(figure, plots, f"timeline-{cell.cell}", "timeline", alt, cell.cell)
         for model in folder.models:
-            name = f"{model.spec.name}-{model.digest}"
-            alt = f"Accuracy and loss over the epochs of {model.spec.name}"
-            yield _written(draw_curves(model), plots, f"training-{name}", "curves", alt, model.digest, with_svg=True)
-            alt = f"Confusion matrix of {model.spec.name}"
-            yield _written(
-                draw_confusion(model), plots, f"confusion-{name}", "confusion", alt, model.digest, with_svg=True
-            )
-            calibration = model.evaluation.calibration
-            if calibration is not None:
-                figure = draw_reliability(model.spec.name, "; ".join(model.marks), calibration)
-                alt = f"Accuracy against confidence of {model.spec.name}"
-                yield _written(figure, plots, f"calibration-{name}", "calibration", alt, model.digest, with_svg=True)
+            yield from model_pictures(model, plots)
 
 
 def _timeline(folder: RunFolder, cell: CellResult) -> Figure:
@@ -134,16 +114,3 @@ def _timeline(folder: RunFolder, cell: CellResult) -> Figure:
         read_stream(streams / "replicas.arrows", REPLICA_COLUMNS),
         read_stream(streams / "replica_counts.arrows", DEPLOYMENT_COLUMNS),
     )
-
-
-def _written(
-    figure: Figure, plots: Path, name: str, kind: str, alt: str, of: str, *, with_svg: bool = False
-) -> Picture:
-    stem = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-    png = as_png(figure)
-    (plots / f"{stem}.png").write_bytes(png)
-    if not with_svg:
-        return Picture(kind, of, alt, "image/png", png)
-    svg = as_svg(figure)
-    (plots / f"{stem}.svg").write_bytes(svg)
-    return Picture(kind, of, alt, "image/svg+xml", svg)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -14,28 +12,10 @@ from foodbench.analysis.variants import VariantFacts
 from foodbench.analysis.verdicts import Verdict
 from foodbench.report.folder import RunFolder
 from foodbench.report.models import classes_summary, models_summary
+from foodbench.report.pictures import Picture
 from foodbench.report.summary import Summary
 
-__all__ = ["Picture", "render_page"]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture for the page."""
-
-    kind: str
-    """tradeoff, timeline, curves, confusion or calibration."""
-    of: str
-    """What it shows: a title, a cell, a model's digest."""
-    alt: str
-    media_type: str
-    content: bytes
-
-    @property
-    def source(self) -> str:
-        """The picture itself as an address, so that the page needs no other file."""
-        # As an image, not inline: identifiers within one SVG cannot meet those of another.
-        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+__all__ = ["render_page"]
 
 
 def marks_with_models(variants: Sequence[VariantFacts]) -> list[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["model_digest", "train"]
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Part of every digest. Raised when the same specification begins to give another model."""
 
 KERAS_FILE = "model.keras"
