@@ -200,7 +200,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _spread_recipe(content: dict[str, Any], seed: int | None) -> None:
-    """Let the file's own [recipe] be the default of every model's, and "none" stand for no augmentation.
+    """Let the file's own [recipe] be the default of every model's, and "none" stand for no augmentation or early stopping.
 
     A seed given here is every recipe's.
     """
@@ -210,8 +210,9 @@ def _spread_recipe(content: dict[str, Any], seed: int | None) -> None:
         if not isinstance(model, dict):
             continue
         recipe = {**shared, **model.get("recipe", {})}
-        if recipe.get("augmentation") == "none":
-            recipe["augmentation"] = None
+        for key in ("augmentation", "early_stopping_patience_epochs"):
+            if recipe.get(key) == "none":
+                recipe[key] = None
         if seed is not None:
             recipe["seed"] = seed
         model["recipe"] = recipe

@@ -193,6 +193,10 @@ class Store:
         """Return the folder of what an experiment's last training left for people."""
         return self.root / experiment_name / "training"
 
+    def ablation_directory(self, experiment_name: str, model_name: str) -> Path:
+        """Return the folder of what was last found out about the steps of a model's recipe."""
+        return self.root / experiment_name / f"ablation-{model_name}"
+
     def bundle_directory(self, digest: str) -> Path:
         """Return the folder of a bundle."""
         return self.root / "_bundles" / digest

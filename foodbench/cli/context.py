@@ -9,12 +9,13 @@ from foodbench.errors import InputError
 
 if TYPE_CHECKING:
     from foodbench.records.datasets import Split
-    from foodbench.records.experiments import Experiment, Mode, Runtime
+    from foodbench.records.experiments import Experiment, Mode, ModelSpec, Runtime
     from foodbench.records.models import ModelArtifact
     from foodbench.store import Store
 
 __all__ = [
     "current_models",
+    "find_model_spec",
     "find_run",
     "open_experiment",
     "open_store",
@@ -50,6 +51,19 @@ def current_models(store: Store) -> tuple[ModelArtifact, ...]:
     if not found:
         raise InputError(f"no model has been trained into {store.root}", "Train one first: foodbench train")
     return found
+
+
+def find_model_spec(experiment: Experiment, name: str) -> ModelSpec:
+    """Return the model of that name.
+
+    Raises:
+        InputError: The experiment has none.
+    """
+    try:
+        return experiment.model(name)
+    except KeyError:
+        names = ", ".join(spec.name for spec in experiment.models)
+        raise InputError(f"{experiment.name} has no model {name}", f"It has {names}") from None
 
 
 def parse_runtime(name: str) -> Runtime:

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from foodbench.cli import (
+    ablate,
     data,
     delete,
     deploy,
@@ -35,6 +36,7 @@ COMMANDS = (
     "doctor",
     "data",
     "train",
+    "ablate",
     "evaluate",
     "predict",
     "package",
@@ -69,6 +71,7 @@ app = typer.Typer(
 app.command("doctor")(doctor.doctor)
 app.add_typer(data.app, name="data")
 app.command("train")(train.train)
+app.command("ablate")(ablate.ablate)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("package")(package.package)

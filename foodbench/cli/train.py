@@ -47,9 +47,8 @@ def train(
     foodbench train --list
     """
     from foodbench.cli.console import output, print_json, remarks, showing_progress
-    from foodbench.cli.context import open_experiment, open_store
+    from foodbench.cli.context import find_model_spec, open_experiment, open_store
     from foodbench.cli.tables import models_table
-    from foodbench.errors import InputError
     from foodbench.pipeline import ensure_models
     from foodbench.report import write_training_report
     from foodbench.store import Current
@@ -58,11 +57,7 @@ def train(
         _list_backbones(weights, as_json=as_json)
         return
     resolved = open_experiment(experiment, data, seed)
-    names = [spec.name for spec in resolved.models]
-    for name in model or []:
-        if name not in names:
-            raise InputError(f"{resolved.name} has no model {name}", f"It has {', '.join(names)}")
-    chosen = [spec for spec in resolved.models if not model or spec.name in model]
+    chosen = [find_model_spec(resolved, name) for name in model] if model else resolved.models
     store = open_store(results)
     with showing_progress(quiet=quiet) as progress:
         artifacts = ensure_models(resolved.data, chosen, store, weights_directory=weights, progress=progress)

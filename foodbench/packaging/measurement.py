@@ -17,7 +17,7 @@ from foodbench.process import run
 from foodbench.provenance import usable_cores
 from foodbench.records.bundles import RuntimeCost
 
-__all__ = ["Measured", "measure_bundle"]
+__all__ = ["Measured", "measure_bundle", "measure_latency_ms"]
 
 LONGEST_S = 3600.0
 
@@ -78,6 +78,16 @@ def measure_bundle(directory: Path, pixels: npt.NDArray[np.uint8]) -> Measured:
             latency_threads_ms=together.latency_ms,
         ),
     )
+
+
+def measure_latency_ms(directory: Path) -> float:
+    """Return the median time of one image in one thread, in a fresh process.
+
+    Raises:
+        MachineError: The runtime's package is not installed.
+        RunFailed: The bundle cannot be served.
+    """
+    return _read(directory, 1).latency_ms
 
 
 def _read(directory: Path, threads: int, *files: Path) -> _Reading:

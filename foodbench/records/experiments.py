@@ -132,7 +132,9 @@ class Recipe(Record):
     """Of Keras' AdamW; 0 is Adam."""
     head: HeadTraining = HeadTraining()
     fine_tuning: FineTuning = FineTuning()
-    early_stopping_patience_epochs: int = Field(default=4, ge=1)
+    early_stopping_patience_epochs: int | None = Field(default=4, ge=1)
+    """Epochs without a lower validation loss that end a phase; the weights of the lowest are kept. None trains
+    every epoch and keeps the last weights."""
 
 
 class TokenTraining(Record):

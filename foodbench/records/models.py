@@ -129,6 +129,12 @@ class ModelArtifact(Record):
     provenance: Provenance
 
     @property
+    def validation_accuracy(self) -> float:
+        """At the end of the last phase."""
+        tuned = self.validation_accuracy_fine_tuned
+        return self.validation_accuracy_head if tuned is None else tuned
+
+    @property
     def marks(self) -> tuple[str, ...]:
         """What must be said wherever this model's accuracy is shown."""
         marks = [self.dataset.label]

@@ -99,6 +99,11 @@ def _regularisation(model: ModelArtifact) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in steps.items() if value) or "none"
 
 
+def _patience(model: ModelArtifact) -> str:
+    patience = model.spec.recipe.early_stopping_patience_epochs
+    return "none" if patience is None else f"{patience} epochs without gain"
+
+
 def _draws(model: ModelArtifact) -> str:
     recipe = model.spec.recipe
     if recipe.augmentation is None:
@@ -150,7 +155,7 @@ HEAD: Rows = (
     ("Epochs", lambda model: _epochs(model, "head", model.spec.recipe.head.epochs)),
     ("Regularisation", _regularisation),
     ("Batch size", lambda model: str(model.spec.recipe.batch_size)),
-    ("Early stopping after", lambda model: f"{model.spec.recipe.early_stopping_patience_epochs} epochs without gain"),
+    ("Early stopping after", _patience),
     ("Validation accuracy at its end", lambda model: figure_text(model.validation_accuracy_head, 4)),
 )
 

@@ -32,8 +32,9 @@ class Phase:
     epochs: int
     learning_rate: float
     batch_size: int
-    patience_epochs: int
-    """Epochs without a lower validation loss after which the phase ends."""
+    patience_epochs: int | None
+    """Epochs without a lower validation loss after which the phase ends, with the weights of the lowest. None for
+    all epochs and the last weights."""
     seed: tuple[int, ...]
     """Of the orders in which the examples come, and of their augmentation."""
     learning_rate_schedule: LearningRateSchedule = "constant"
@@ -45,11 +46,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """What a phase did. The model is left with the weights of the lowest validation loss."""
+    """What a phase did. The model is left with the weights of the epoch that was kept."""
 
     epochs: tuple[EpochMetrics, ...]
-    best: EpochMetrics
-    """The epoch those weights are of; ``Phase.to_better`` where none was better."""
+    kept: EpochMetrics
+    """The epoch of the lowest validation loss, or the last one where the phase is not to be stopped early;
+    ``Phase.to_better`` where none was better."""
 
 
 def run_phase(
@@ -192,9 +194,10 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
             duration_s=time.monotonic() - self._began_s,
         )
         self.epochs.append(metrics)
-        if self._best is None or metrics.validation_loss < self._best.validation_loss:
+        patience = self._phase.patience_epochs
+        if patience is None or self._best is None or metrics.validation_loss < self._best.validation_loss:
             self._best, self._best_weights = metrics, self.model.get_weights()
-        elif metrics.epoch - self._last_better_epoch() >= self._phase.patience_epochs:
+        elif metrics.epoch - self._last_better_epoch() >= patience:
             self.model.stop_training = True
         self.ended = self.model.stop_training or metrics.epoch == self._phase.epochs
         if self.ended or time.monotonic() - self._written_s >= CHECKPOINT_INTERVAL_S:

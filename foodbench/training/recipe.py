@@ -67,9 +67,9 @@ def follow_recipe(
     work = _Work(classifier, spec, images, whole_model, directory, progress)
     first = _train_head(work)
     if spec.recipe.fine_tuning.epochs == 0:
-        return TrainedPhases(first.epochs, first.best.validation_accuracy, None)
+        return TrainedPhases(first.epochs, first.kept.validation_accuracy, None)
     second = _fine_tune(work, first)
-    return TrainedPhases(first.epochs + second.epochs, first.best.validation_accuracy, second.best.validation_accuracy)
+    return TrainedPhases(first.epochs + second.epochs, first.kept.validation_accuracy, second.kept.validation_accuracy)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _fine_tune(work: _Work, first: PhaseResult) -> PhaseResult:
         learning_rate=tuning.learning_rate,
         learning_rate_schedule=tuning.learning_rate_schedule,
         seed=(work.spec.recipe.seed, 1),
-        to_better=first.best,
+        to_better=first.kept,
     )
     if work.cut is None:
         unfreeze_last(work.classifier, tuning.unfrozen_layers)

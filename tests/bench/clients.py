@@ -19,23 +19,26 @@ USERS = 10
 ANSWER_DEADLINE_S = 60.0
 
 
-def siege(url: str, *, duration_s: int | None = None, requests: int | None = None) -> dict[str, Any]:
-    """Load ``url`` with siege's ten users, without delay, a new connection for each request.
+def siege(
+    url: str, *, duration_s: int | None = None, requests: int | None = None, users: int = USERS
+) -> dict[str, Any]:
+    """Load ``url`` with siege, without delay, a new connection for each request.
 
     Args:
         url: What to fetch.
         duration_s: How long, or
         requests: how many in all.
+        users: How many send at once.
 
     Returns:
         siege's own figures.
     """
     program = find_program("siege", remedy="apt install siege")
-    until = ["-t", f"{duration_s}S"] if requests is None else ["-r", str(requests // USERS)]
+    until = ["-t", f"{duration_s}S"] if requests is None else ["-r", str(requests // users)]
     with tempfile.TemporaryDirectory() as directory:
         settings = Path(directory) / "siegerc"
         settings.write_text("verbose = false\nlogging = false\nconnection = close\nfailures = 1000000\n", "utf-8")
-        arguments = [program, "-R", str(settings), "-q", "-b", "-j", "-c", str(USERS), *until, url]
+        arguments = [program, "-R", str(settings), "-q", "-b", "-j", "-c", str(users), *until, url]
         output = run(arguments, timeout_s=(duration_s or 3600) + 60, env={"HOME": directory, "LC_ALL": "C"}).output
     figures: dict[str, Any] = json.loads(output[output.index("{") : output.rindex("}") + 1])
     return figures

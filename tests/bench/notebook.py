@@ -1,14 +1,21 @@
-"""The usual notebook: ``ImageDataGenerator.flow_from_directory`` and ``fit`` on a frozen base, in a process of its own."""
+"""The usual notebook: ``ImageDataGenerator.flow_from_directory`` and ``fit`` on a frozen base, in a process of its own.
+
+It imports TensorFlow as a notebook does, not by ``foodbench.keras_door``, whose settings are foodbench's own.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from foodbench.records.experiments import ModelSpec
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 __all__ = ["main"]
 
@@ -21,7 +28,7 @@ def main(folder: Path, weights: Path, spec: ModelSpec) -> None:
         weights: Keras' official file for the base.
         spec: MobileNetV2, with its own preprocessing.
     """
-    from foodbench.keras_door import keras
+    import keras
 
     keras.utils.set_random_seed(spec.recipe.seed)
     began_s = time.monotonic()
@@ -54,7 +61,8 @@ def main(folder: Path, weights: Path, spec: ModelSpec) -> None:
 
 
 def _generator(spec: ModelSpec, *, augmented: bool = True) -> Any:
-    from foodbench.keras_door import keras, tf
+    import keras
+    import tensorflow as tf
 
     changes: dict[str, Any] = {}
     augmentation = spec.recipe.augmentation

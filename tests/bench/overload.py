@@ -19,8 +19,11 @@ __all__ = ["cpu_of_a_refusal_s", "measure_overload", "settled_after_s"]
 OVERLOAD = 10
 AFTERWARDS_S = 5
 
-QUEUE_CAPACITY = 10
-"""Ten users in a closed loop just fit; worked off within 2 s by one core on ResNet101V2 in float32."""
+RECOVERED_S = 2
+"""Within which the usual answering time should be back."""
+
+LOAD_AFTERWARDS = 0.5
+"""Of the most that the service can do. A full queue empties while this load goes on, at half the speed."""
 
 SETTLED = 1.5
 """A request counts as answered in the usual time up to this multiple of it."""
@@ -34,21 +37,34 @@ def measure_overload(bundle: Path, *, duration_s: int) -> Table:
         duration_s: How long.
     """
     server_core, *others = all_cores()
-    service = our_service(bundle, "--queue-capacity", str(QUEUE_CAPACITY), cores=[server_core])
-    with service as server, confined_to(others or [server_core]):
-        return _measure(server, bundle.name, duration_s)
+    client_cores = others or [server_core]
+    with our_service(bundle, cores=[server_core]) as server, confined_to(client_cores):
+        alone_s = statistics.median(answer.latency_s for answer in at_a_rate(server.port, rate=1, duration_s=5))
+    capacity = queue_capacity(alone_s)
+    service = our_service(bundle, "--queue-capacity", str(capacity), cores=[server_core])
+    with service as server, confined_to(client_cores):
+        return _measure(server, bundle.name, alone_s, capacity, duration_s)
 
 
-def _measure(server: Server, name: str, duration_s: int) -> Table:
-    alone_s = statistics.median(answer.latency_s for answer in at_a_rate(server.port, rate=1, duration_s=5))
+def queue_capacity(alone_s: float) -> int:
+    """Return how many may wait so that a full queue is gone in time for one more request to be answered as usual.
+
+    Args:
+        alone_s: How long one request takes with nothing beside it.
+    """
+    return max(1, int(RECOVERED_S * (1 - LOAD_AFTERWARDS) / alone_s) - 1)
+
+
+def _measure(server: Server, name: str, alone_s: float, capacity: int, duration_s: int) -> Table:
     loop_cpu_s = [server.event_loop_cpu_s()]
-    figures = siege(server.url + "/test", duration_s=max(10, duration_s // 2))
+    # One is computed while the others wait: none of these users is refused.
+    figures = siege(server.url + "/test", duration_s=max(10, duration_s // 2), users=capacity + 1)
     most = figures["transactions"] / figures["elapsed_time"]
     loop_cpu_s.append(server.event_loop_cpu_s())
     began = time.monotonic()
     answers, after = at_rates(
         server.port,
-        [(OVERLOAD * most, duration_s), (most / 2, AFTERWARDS_S)],
+        [(OVERLOAD * most, duration_s), (LOAD_AFTERWARDS * most, AFTERWARDS_S)],
         on_phase_sent=lambda: loop_cpu_s.append(server.event_loop_cpu_s()),
     )
     ended = began + duration_s
@@ -62,6 +78,7 @@ def _measure(server: Server, name: str, duration_s: int) -> Table:
     answered_meanwhile = [one for one in admitted if one.sent_s + one.latency_s <= ended]
     rate = len(answered_meanwhile) / (ended - began)
     rows = (
+        ("alone, s", f"{alone_s:.3f}"),
         ("most, transactions/s", f"{most:.2f}"),
         ("offered, requests/s", f"{OVERLOAD * most:.1f}"),
         ("answered under overload, /s", f"{rate:.2f}"),
@@ -71,13 +88,13 @@ def _measure(server: Server, name: str, duration_s: int) -> Table:
         ("p50 of a refusal, ms", f"{_latency_ms(refused, 50):.2f}"),
         ("p99 of a refusal, ms", f"{_latency_ms(refused, 99):.2f}"),
         ("CPU of a refusal, ms", Goal(most=0.3).verdict(refusal_ms)),
-        ("admitted again, s after", Goal(most=2).verdict(_admitted_after_s(ended, after))),
+        ("admitted again, s after", Goal(most=RECOVERED_S).verdict(_admitted_after_s(ended, after))),
         (
             "usual answering time again, s after",
-            Goal(most=2).verdict(settled_after_s(ended, after, usual_s=alone_s)),
+            Goal(most=RECOVERED_S).verdict(settled_after_s(ended, after, usual_s=alone_s)),
         ),
     )
-    return Table(f"Overload: {name}, {duration_s} s, queue of {QUEUE_CAPACITY}", ("Figure", "Value"), rows)
+    return Table(f"Overload: {name}, {duration_s} s, queue of {capacity}", ("Figure", "Value"), rows)
 
 
 def cpu_of_a_refusal_s(*, of_admitted_s: float, of_all_s: float, admitted: int, refused: int) -> float:

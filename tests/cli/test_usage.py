@@ -36,6 +36,8 @@ def test_every_command_has_help_with_an_example(tmp_path: Path, command: tuple[s
         (("run", "-e", "nowhere.toml"), "no experiment file nowhere.toml"),
         (("run", "--colour"), "--colour"),
         (("train", "--model", "resnet"), "quickstart has no model resnet"),
+        (("ablate", "resnet"), "quickstart has no model resnet"),
+        (("ablate", "mobilenetv2-0.35", "--runtime", "torch"), "received torch"),
         (("deploy", "--mode", "hpa"), "no model has been trained"),
         (("loadtest",), "nothing is deployed"),
         (("loadtest", "--deployment", "hpa-0"), "no deployment hpa-0"),

@@ -94,6 +94,10 @@ def test_resume_measures_what_is_missing_and_only_that(finished_run: Path, tmp_p
 def test_the_four_commands_each_pick_up_what_the_one_before_left(trained: Path) -> None:
     options = ("-e", str(TINY))
     assert foodbench("train", *options, cwd=trained).returncode == 0
+    written = trained / "results" / "tiny" / "training"
+    assert "Non-trainable params" in (written / "models.md").read_text()
+    kinds = {path.name.partition("-")[0] for path in (written / "plots").glob("*.png")}
+    assert kinds == {"training", "confusion", "calibration"}
     deployed = foodbench("deploy", "--mode", "hpa", *options, cwd=trained)
     try:
         assert deployed.returncode == 0, deployed.stderr

@@ -33,7 +33,7 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"data", "deploy", "load", "observe", "packaging", "report", "serving", "training"}),
-    frozenset({"delivery", "environment", "pipeline"}),
+    frozenset({"ablation", "delivery", "environment", "pipeline"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),
 )
@@ -45,6 +45,7 @@ NEIGHBOURS_ALLOWED = {
     ("packaging", "serving"),  # the format of a bundle has one definition, the service's
     ("training", "data"),  # the Dataset value
     ("packaging", "data"),
+    ("ablation", "pipeline"),
 }
 
 HEAVY = {"tensorflow", "keras", "pandas", "matplotlib", "locust", "kubernetes", "pyarrow", "numpy"}

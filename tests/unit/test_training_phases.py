@@ -68,18 +68,36 @@ def test_a_phase_learns_and_records_every_epoch() -> None:
     assert [epoch.epoch for epoch in result.epochs] == list(range(1, 1 + len(result.epochs)))
     losses = [epoch.validation_loss for epoch in result.epochs]
     assert min(losses) < losses[0]
-    assert result.best.validation_loss == min(losses)
-    assert result.best.validation_accuracy > 0.8
+    assert result.kept.validation_loss == min(losses)
+    assert result.kept.validation_accuracy > 0.8
 
 
 def test_the_best_weights_are_kept_and_a_phase_that_grows_worse_ends() -> None:
     model, against = regression(), examples(5, 2, labels_turned=True)
     progress = Heard()
     result = run(model, phase(epochs=10), against, progress)
-    assert result.best.epoch == 1
+    assert result.kept.epoch == 1
     assert len(result.epochs) == 3
-    assert validation_loss(model, against) == pytest.approx(result.best.validation_loss, rel=1e-4)
+    assert validation_loss(model, against) == pytest.approx(result.kept.validation_loss, rel=1e-4)
     assert any("ended after 3 of 10 epochs" in line for line in progress.lines)
+
+
+def test_without_early_stopping_every_epoch_is_trained_and_the_last_weights_stay() -> None:
+    model, against = regression(), examples(5, 2, labels_turned=True)
+    before = EpochMetrics(
+        phase="head",
+        epoch=7,
+        training_loss=0.1,
+        training_accuracy=1,
+        validation_loss=1e-3,
+        validation_accuracy=1,
+        duration_s=1,
+    )
+    result = run(model, phase(epochs=6, patience_epochs=None, to_better=before), against)
+    assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4, 5, 6]
+    assert result.kept == result.epochs[-1]
+    assert result.kept.validation_loss > result.epochs[0].validation_loss
+    assert validation_loss(model, against) == pytest.approx(result.kept.validation_loss, rel=1e-4)
 
 
 def test_weights_that_no_epoch_betters_stay() -> None:
@@ -95,7 +113,7 @@ def test_weights_that_no_epoch_betters_stay() -> None:
         duration_s=1,
     )
     result = run(model, phase(name="fine-tuning", to_better=reached), against)
-    assert result.best == reached
+    assert result.kept == reached
     assert len(result.epochs) == 2
     assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
 
@@ -164,7 +182,7 @@ def test_a_phase_goes_on_from_its_checkpoint_as_if_it_had_never_ended(
 
 
 def timeless(result: Any) -> list[EpochMetrics]:
-    return [epoch.model_copy(update={"duration_s": 0}) for epoch in (*result.epochs, result.best)]
+    return [epoch.model_copy(update={"duration_s": 0}) for epoch in (*result.epochs, result.kept)]
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x03\x04 cut off"])
