@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 COMMANDS = (
-    "doctor", "data synth", "data fetch", "data check", "data show", "train", "evaluate", "predict", "package", "deploy", "status", "loadtest", "report", "explain", "run", "delete",
+    "doctor", "data synth", "data fetch", "data check", "data show", "train", "ablate", "evaluate", "predict", "package", "deploy", "status", "loadtest", "report", "explain", "run", "delete",
 )  # fmt: skip
 
 HEAD = """# Commands
