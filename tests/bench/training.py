@@ -27,7 +27,7 @@ __all__ = ["TrainingSize", "compare_training"]
 
 EPOCHS = 20
 
-CACHED_DRAWS = 4
+CACHED_DRAWS = 5
 
 
 @dataclass(frozen=True)
