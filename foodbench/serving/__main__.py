@@ -39,6 +39,8 @@ BACKLOG = 2048
 
 MOST_BATCH_SIZE = 64
 
+MOST_BATCH_WAIT_MS = 10_000
+
 DEFAULT_BATCH_WAIT_MS = 5.0
 """Far less than an image takes on the runtimes that compute batches, so that one alone is hardly slowed."""
 
@@ -170,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--batch-wait-ms",
-        type=_number(float, 0, 1000),
+        type=_number(float, 0, MOST_BATCH_WAIT_MS),
         default=DEFAULT_BATCH_WAIT_MS,
         metavar="T",
         help="longest wait of a batch's first image for the others (%(default)s)",
