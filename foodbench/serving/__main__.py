@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from foodbench.serving.cpu import available_cpu, worker_count
-from foodbench.serving.settings import Settings
+from foodbench.serving.settings import ALONE, Batching, Settings
 
 __all__ = ["main"]
 
@@ -36,6 +36,13 @@ DEFAULT_LINGER_S = 5.0
 """As much again for one that is slower. What a client sends that never notices is refused after it."""
 
 BACKLOG = 2048
+
+MOST_BATCH_SIZE = 64
+
+MOST_BATCH_WAIT_MS = 10_000
+
+DEFAULT_BATCH_WAIT_MS = 5.0
+"""Far less than an image takes on the runtimes that compute batches, so that one alone is hardly slowed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +83,11 @@ def _serve(options: argparse.Namespace) -> int:
             f"the package {error.name} is not installed. Install foodbench[serve].", MACHINE_EXIT_CODE
         ) from error
     try:
+        manifest = read_manifest(options.bundle)
         service = Service(
             directory=options.bundle,
-            manifest=read_manifest(options.bundle),
-            settings=_settings(options),
+            manifest=manifest,
+            settings=_settings(options, _batching(options, manifest.runtime)),
             limits=Limits(most_body_bytes=options.most_body_bytes, read_timeout_s=options.read_timeout_s),
             drain_s=options.drain_s,
             linger_s=options.linger_s,
@@ -92,7 +100,21 @@ def _serve(options: argparse.Namespace) -> int:
         raise _Failure(str(error), MACHINE_EXIT_CODE) from error
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _batching(options: argparse.Namespace, runtime: str) -> Batching:
+    from foodbench.serving.runtimes import BATCHING_RUNTIMES
+
+    if options.batch_size == 1:
+        return ALONE
+    if runtime not in BATCHING_RUNTIMES:
+        raise _Failure(
+            f"--batch-size {options.batch_size} would only add waiting: the runtime {runtime} computes images one by "
+            f"one. Leave it out, or serve one of: {', '.join(BATCHING_RUNTIMES)}.",
+            2,
+        )
+    return Batching(size=options.batch_size, wait_s=options.batch_wait_ms / 1000)
+
+
+def _settings(options: argparse.Namespace, batching: Batching) -> Settings:
     cpu = available_cpu()
     threads = worker_count(cpu.cores) if options.threads is None else options.threads
     workers = threads if options.workers is None else options.workers
@@ -104,6 +126,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         threads_per_worker=threads // workers,
         queue_capacity=options.queue_capacity,
         deadline_s=options.deadline_s,
+        batching=batching,
     )
 
 
@@ -141,6 +164,20 @@ def _parser() -> argparse.ArgumentParser:
         help="longest wait for a worker (%(default)s)",
     )
     add(
+        "--batch-size",
+        type=_number(int, 1, MOST_BATCH_SIZE),
+        default=1,
+        metavar="N",
+        help="most images computed at once, on the runtime keras only; 1 for each alone (%(default)s)",
+    )
+    add(
+        "--batch-wait-ms",
+        type=_number(float, 0, MOST_BATCH_WAIT_MS),
+        default=DEFAULT_BATCH_WAIT_MS,
+        metavar="T",
+        help="longest wait of a batch's first image for the others (%(default)s)",
+    )
+    add(
         "--drain-s",
         type=_seconds,
         default=DEFAULT_DRAIN_S,
@@ -171,8 +208,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _number(kind: type[int], least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
+def _number(kind: type[int | float], least: int, most: int) -> Callable[[str], float]:
+    def number(text: str) -> float:
         value = kind(text)
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"should be {least} to {most}. Received: {text}")

@@ -32,7 +32,16 @@ class Expired(Exception):
 
 
 class Answer:
-    """What a worker computed for one image."""
+    """What a worker computed for one image.
+
+    Args:
+        probabilities: Of each class.
+        queue_s: How long it was neither decoded nor computed: it waited for a worker and, in a batch, for
+            the batch to fill and for the other images of it to be decoded.
+        decode_s: How long its own decoding took.
+        inference_s: How long the model took. For an image of a batch that is the time of the whole batch,
+            which its client waited for, and no share of it.
+    """
 
     __slots__ = ("decode_s", "inference_s", "probabilities", "queue_s")
 
@@ -63,6 +72,11 @@ class Job:
         self.answer: asyncio.Future[Answer] = loop.create_future()
         self._loop = loop
 
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether nobody waits for the answer any more; may be asked from a worker's thread."""
+        return self.answer.done()
+
     def succeed(self, answer: Answer) -> None:
         """Hand the answer to the event loop, from a worker's thread."""
         self._hand_over(lambda: self.answer.set_result(answer))
@@ -84,10 +98,12 @@ class WaitingRoom:
 
     Args:
         capacity: Most requests that may wait (those being computed are not counted); 0 for no bound.
+        clock: Seconds, as deadlines are counted in.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.capacity = capacity
+        self._clock = clock
         self._waiting: OrderedDict[Job, None] = OrderedDict()
         self._changed = threading.Condition(threading.Lock())
         self._is_open = False
@@ -129,9 +145,46 @@ class WaitingRoom:
                         return None
                     self._changed.wait()
                 job, _ = self._waiting.popitem(last=False)
-            if time.monotonic() < job.deadline_s:
+            if self._clock() < job.deadline_s:
                 return job
             job.fail(Expired())
+
+    def next_batch(self, most: int, wait_s: float) -> list[Job]:
+        """Wait for the next job as ``next`` does, and then for others to be computed with it.
+
+        Args:
+            most: Jobs of a batch. Once there are as many, nothing more is waited for.
+            wait_s: How long the first job waits for the others, in seconds.
+
+        Returns:
+            At least one job, in the order they came, none past its deadline; empty once the room is
+            closed and empty.
+        """
+        while (first := self.next()) is not None:
+            gathered = self._gathered(first, most, wait_s)
+            began_s = self._clock()
+            on_time = [job for job in gathered if began_s < job.deadline_s]
+            for job in gathered:
+                if began_s >= job.deadline_s:
+                    job.fail(Expired())
+            if on_time:
+                return on_time
+        return []
+
+    def _gathered(self, first: Job, most: int, wait_s: float) -> list[Job]:
+        gathered = [first]
+        give_up_s = self._clock() + wait_s
+        with self._changed:
+            while len(gathered) < most:
+                # Looked at before the clock: a worker that was woken for a job may not leave without it.
+                if self._waiting:
+                    gathered.append(self._waiting.popitem(last=False)[0])
+                    continue
+                left_s = give_up_s - self._clock()
+                if left_s <= 0 or not self._is_open:
+                    break
+                self._changed.wait(left_s)
+        return gathered
 
     def open(self) -> None:
         """Let requests in."""

@@ -44,6 +44,8 @@ def information(manifest: BundleManifest, settings: Settings, loaded: Loaded | N
         "threads": settings.workers * settings.threads_per_worker,
         "queue_capacity": settings.queue_capacity,
         "deadline_s": settings.deadline_s,
+        "batch_size": settings.batching.size,
+        "batch_wait_s": settings.batching.wait_s,
         "versions": {
             "python": platform.python_version(),
             **({} if runtime is None else {runtime.name: runtime.version}),

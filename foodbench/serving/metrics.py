@@ -19,6 +19,8 @@ LATENCY_BUCKETS_S = (
     0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.35, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
 
+BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+
 
 class Metrics:
     """The service's metrics, in a registry of their own.
@@ -55,6 +57,12 @@ class Metrics:
             registry=self.registry,
             buckets=LATENCY_BUCKETS_S,
         )
+        self._batch = Histogram(
+            "foodbench_batch_images",
+            "Images computed at once, of each batch; empty where each is computed alone.",
+            registry=self.registry,
+            buckets=BATCH_BUCKETS,
+        )
         self.in_flight = Gauge(
             "foodbench_requests_in_flight", "Requests for a prediction under way.", registry=self.registry
         )
@@ -82,6 +90,10 @@ class Metrics:
         self._decode.observe(answer.decode_s)
         self._inference.observe(answer.inference_s)
         self._total.observe(total_s)
+
+    def observe_batch(self, images: int) -> None:
+        """Note how many images were computed at once; may be called from any thread."""
+        self._batch.observe(images)
 
     def exposition(self) -> bytes:
         """Return everything in Prometheus' text format 0.0.4."""

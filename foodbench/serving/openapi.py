@@ -174,6 +174,8 @@ def _schemas() -> Schema:
             threads=whole,
             queue_capacity={**whole, "description": "0 for no bound"},
             deadline_s=real,
+            batch_size={"type": "integer", "minimum": 1, "description": "Images computed at once, at most"},
+            batch_wait_s={**real, "description": "How long the first image of a batch waits for the others"},
             versions={"type": "object", "additionalProperties": text},
         ),
     }

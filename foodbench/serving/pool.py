@@ -1,6 +1,6 @@
 """The workers: a fixed number of threads, each with an interpreter of its own.
 
-A worker decodes and computes one image at a time. Both release the interpreter lock for nearly all
+A worker decodes and computes one image at a time, or gathers a few to compute them at once. Both release the interpreter lock for nearly all
 of their time, so the event loop stays free and the threads run side by side.
 """
 
@@ -14,17 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from foodbench import imaging
-from foodbench.serving.admission import Answer, Job, WaitingRoom
+from foodbench.serving.admission import WaitingRoom
+from foodbench.serving.computing import compute, compute_together
 from foodbench.serving.runtimes import Runtime, RuntimeDescription
+from foodbench.serving.settings import ALONE, Batching
 
-__all__ = ["InferenceFailed", "Loaded", "WorkerPool"]
+__all__ = ["Loaded", "WorkerPool"]
 
 WARM_UP_PREDICTIONS = 3
 """The first ones allocate and pack; from the third on their times are steady."""
-
-
-class InferenceFailed(Exception):
-    """The model could not compute an answer to a good image."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +41,27 @@ class WorkerPool:
         load: Returns the loaded runtime.
         workers: How many threads.
         input_size_px: Side of the square the model takes.
+        batching: How many images a worker computes at once.
+        on_batch: Called in a worker's thread with the number of images it has computed at once, where
+            that may be more than one.
     """
 
-    def __init__(self, room: WaitingRoom, load: Callable[[], Runtime], *, workers: int, input_size_px: int) -> None:
+    def __init__(
+        self,
+        room: WaitingRoom,
+        load: Callable[[], Runtime],
+        *,
+        workers: int,
+        input_size_px: int,
+        batching: Batching = ALONE,
+        on_batch: Callable[[int], object] = lambda _images: None,
+    ) -> None:
         self._room = room
         self._load = load
         self._workers = workers
         self._input_size_px = input_size_px
+        self._batching = batching
+        self._on_batch = on_batch
         self._threads: list[threading.Thread] = []
 
     def start(self, test_image: bytes) -> Loaded:
@@ -67,12 +79,12 @@ class WorkerPool:
         first = self._load()
         runtimes = [first, *(first.twin() for _ in range(self._workers - 1))]
         for runtime in runtimes:
-            for _ in range(WARM_UP_PREDICTIONS):
-                runtime.predict(imaging.decode(test_image, self._input_size_px)[np.newaxis])
+            self._warm_up(runtime, test_image)
         loaded = Loaded(first.description, time.monotonic() - began)
         self._room.open()
+        work = self._work if self._batching == ALONE else self._work_in_batches
         for number, runtime in enumerate(runtimes):
-            thread = threading.Thread(target=self._work, args=(runtime,), name=f"worker-{number}", daemon=True)
+            thread = threading.Thread(target=work, args=(runtime,), name=f"worker-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
         return loaded
@@ -88,26 +100,21 @@ class WorkerPool:
         """Whether no worker has died."""
         return all(thread.is_alive() for thread in self._threads)
 
+    def _warm_up(self, runtime: Runtime, test_image: bytes) -> None:
+        # The sizes between are left cold: their first batch takes some tens of milliseconds longer.
+        for size in sorted({1, self._batching.size}):
+            for _ in range(WARM_UP_PREDICTIONS):
+                pixels = imaging.decode(test_image, self._input_size_px)[np.newaxis]
+                runtime.predict(np.repeat(pixels, size, axis=0))
+
     def _work(self, runtime: Runtime) -> None:
         while (job := self._room.next()) is not None:
             try:
-                job.succeed(self._compute(runtime, job))
+                job.succeed(compute(runtime, job, self._input_size_px))
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever one image does to it
                 job.fail(error)
 
-    def _compute(self, runtime: Runtime, job: Job) -> Answer:
-        taken = time.monotonic()
-        pixels = imaging.decode(job.image, self._input_size_px)
-        decoded = time.monotonic()
-        try:
-            probabilities = runtime.predict(pixels[np.newaxis])[0]
-        except Exception as error:
-            raise InferenceFailed(f"{type(error).__name__}: {error}") from error
-        if not np.isfinite(probabilities).all():
-            raise InferenceFailed("the model answered something that is no number")
-        return Answer(
-            probabilities,
-            queue_s=taken - job.submitted_s,
-            decode_s=decoded - taken,
-            inference_s=time.monotonic() - decoded,
-        )
+    def _work_in_batches(self, runtime: Runtime) -> None:
+        while jobs := self._room.next_batch(self._batching.size, self._batching.wait_s):
+            if images := compute_together(runtime, jobs, self._input_size_px):
+                self._on_batch(images)

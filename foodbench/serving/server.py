@@ -99,13 +99,15 @@ class _Replica:
         self._lifecycle = Lifecycle()
         self._loaded: Loaded | None = None
         room = WaitingRoom(settings.queue_capacity)
+        metrics = Metrics(queue_depth=lambda: len(room))
         self._pool = WorkerPool(
             room,
             lambda: create_runtime(manifest, service.directory, settings.threads_per_worker, settings.workers),
             workers=settings.workers,
             input_size_px=manifest.input_size_px,
+            batching=settings.batching,
+            on_batch=metrics.observe_batch,
         )
-        metrics = Metrics(queue_depth=lambda: len(room))
         self._predictions = Predictions(
             room=room,
             bodies=BodyReader(service.limits),

@@ -13,13 +13,14 @@ from typing import Literal
 
 from foodbench.records.deployments import LoadBalancer
 from foodbench.records.names import Runtime
+from foodbench.serving.runtimes import BATCHING_RUNTIMES
 
 # The tests' own modules, which their configuration puts on the path, are used here too.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tiny_bundles import make_bundle
 
-from .batching import measure_batching
+from .batching import measure_batched_service, measure_batching
 from .bundles import BenchModel, bundle_for, make_model
 from .ceiling import PLACEMENTS, measure_ceiling
 from .chaos import measure_chaos
@@ -155,6 +156,12 @@ def batching(bench: Bench) -> Iterator[Table]:
     for backbone in bench.models:
         bundles = [bench.bundle(backbone, runtime, LARGE_PX) for runtime in COMPUTERS]
         yield measure_batching(bundles, duration_s=bench.shortened(4, 2))
+        for runtime in (one for one in COMPUTERS if one in BATCHING_RUNTIMES):
+            yield measure_batched_service(
+                bench.bundle(backbone, runtime, LARGE_PX),
+                rounds=bench.shortened(bench.rounds, 1),
+                duration_s=bench.shortened(bench.siege_s, 4),
+            )
 
 
 QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
@@ -212,7 +219,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--photograph", action="append", choices=list(PHOTOGRAPHS), help="only this one (throughput, ceiling)")
     add("--every-runtime", action="store_true", help="those without a goal too (throughput)")
     add("--rounds", type=int, default=5, metavar="N", help="of both sides in turn (%(default)s)")
-    add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput; %(default)s)")
+    add("--siege-s", type=int, default=10, metavar="S", help="of each siege (throughput, batching; %(default)s)")
     add("--cycles", type=int, default=100, metavar="N", help="replicas started and stopped (cycles; %(default)s)")
     add("--seed", type=int, default=1, metavar="N", help="of what happens at random (chaos; %(default)s)")
     given = os.environ.get("FOODBENCH_WEIGHTS")

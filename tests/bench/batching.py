@@ -1,4 +1,4 @@
-"""Whether computing several images at once would pay: what one image of a batch takes, by the batch's size.
+"""Whether computing several images at once pays: what one image of a batch takes, and what the service gains by it.
 
 ``python -m tests.bench.batching BUNDLE BATCH DURATION_S`` prints the CPU time of one image in milliseconds,
 inference alone, in one thread.
@@ -6,10 +6,12 @@ inference alone, in one thread.
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,15 @@ import numpy.typing as npt
 from foodbench.process import run
 from foodbench.serving.bundle import BundleManifest, read_manifest
 
-from .tables import Table
+from .servers import our_service
+from .tables import Table, median_of
+from .throughput import Round, siege_once
 
-__all__ = ["measure_batching"]
+__all__ = ["measure_batched_service", "measure_batching"]
 
 SIZES = (1, 2, 4, 8)
+
+SERVED_SIZES = (1, 4, 8)
 
 WARM_UP = 3
 
@@ -46,6 +52,45 @@ def measure_batching(bundles: Sequence[Path], *, duration_s: int) -> Table:
     name = bundles[0].name.split(".")[0]
     heading = f"Batches: {name}, CPU ms of one image in a batch of ..., one thread, inference alone"
     return Table(heading, ("Runtime", *map(str, SIZES), "Best saves"), tuple(rows))
+
+
+def measure_batched_service(bundle: Path, *, rounds: int, duration_s: int) -> Table:
+    """Load the service at each of the served sizes in turn, its wait left at the default.
+
+    All of them run throughout, idle but for the one under load. The ratios are of figures of one round, in
+    which all sizes met the same state of a machine that others may use too.
+
+    Args:
+        bundle: Of a runtime that computes batches.
+        rounds: Of all sizes in turn.
+        duration_s: Of one siege.
+    """
+    taken: dict[int, list[Round]] = {size: [] for size in SERVED_SIZES}
+    with ExitStack() as stack:
+        servers = {size: stack.enter_context(our_service(bundle, "--batch-size", str(size))) for size in taken}
+        for _ in range(rounds):
+            for size, server in servers.items():
+                taken[size].append(siege_once(server, duration_s))
+    name, runtime, _ = bundle.name.split(".")
+    heading = f"Service in batches: {name}, {runtime}, decoding included, median of {rounds} rounds of {duration_s} s"
+    columns = ("Batch size", "Transactions/s", "Rate", "Response s", "CPU ms", "CPU", "Failed")
+    return Table(heading, columns, tuple(_served_row(size, found, taken[1]) for size, found in taken.items()))
+
+
+def _served_row(size: int, found: Sequence[Round], alone: Sequence[Round]) -> tuple[str, ...]:
+    return (
+        str(size),
+        f"{median_of(found, lambda one: one.rate):.1f}",
+        f"{_median_ratio(found, alone, lambda one: one.rate):.2f}x",
+        f"{median_of(found, lambda one: one.response_s):.3f}",
+        f"{median_of(found, lambda one: one.cpu_ms):.1f}",
+        f"{_median_ratio(found, alone, lambda one: one.cpu_ms):.2f}x",
+        str(sum(one.failed for one in found)),
+    )
+
+
+def _median_ratio(found: Sequence[Round], alone: Sequence[Round], figure: Callable[[Round], float]) -> float:
+    return statistics.median(figure(one) / figure(other) for one, other in zip(found, alone, strict=True))
 
 
 def _cpu_ms(bundle: Path, size: int, duration_s: int) -> float:

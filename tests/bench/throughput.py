@@ -14,7 +14,7 @@ from .clients import siege
 from .servers import Server, course_server, our_service
 from .tables import Goal, Table, mebibytes
 
-__all__ = ["COMPARISONS", "Comparison", "compare"]
+__all__ = ["COMPARISONS", "Comparison", "Round", "compare", "siege_once"]
 
 
 NO_GOAL = Goal()
@@ -50,8 +50,8 @@ COMPARISONS: dict[str, tuple[Comparison, ...]] = {
 
 
 @dataclass(frozen=True)
-class _Round:
-    """One siege."""
+class Round:
+    """One siege of a server."""
 
     transactions: float
     elapsed_s: float
@@ -63,6 +63,7 @@ class _Round:
 
     @property
     def rate(self) -> float:
+        """Transactions a second."""
         return self.transactions / self.elapsed_s
 
 
@@ -97,10 +98,10 @@ def compare(
         course = stack.enter_context(course_server(model, photograph))
         ours = {name: stack.enter_context(our_service(bundle)) for name, bundle in bundles.items()}
         precisions = {name: str(server.info()["precision"]) for name, server in ours.items()}
-        rounds: dict[str, list[_Round]] = {name: [] for name in ("course", *ours)}
+        rounds: dict[str, list[Round]] = {name: [] for name in ("course", *ours)}
         for _ in range(pairs):
             for name, server in (("course", course), *ours.items()):
-                rounds[name].append(_measure(server, duration_s))
+                rounds[name].append(siege_once(server, duration_s))
     baseline = rounds["course"]
     rows = [_row("Flask + model.predict", "float32", baseline)]
     rows += [
@@ -122,10 +123,11 @@ def compare(
     return Table(heading, columns, tuple(rows))
 
 
-def _measure(server: Server, duration_s: int) -> _Round:
+def siege_once(server: Server, duration_s: int) -> Round:
+    """Load a server's /test with siege's ten users for that long."""
     before_s = server.cpu_s()
     figures = siege(server.url + "/test", duration_s=duration_s)
-    return _Round(
+    return Round(
         transactions=figures["transactions"],
         elapsed_s=figures["elapsed_time"],
         response_s=figures["response_time"],
@@ -138,9 +140,9 @@ def _measure(server: Server, duration_s: int) -> _Round:
 def _row(
     name: str,
     precision: str,
-    rounds: list[_Round],
+    rounds: list[Round],
     *,
-    baseline: list[_Round] | None = None,
+    baseline: list[Round] | None = None,
     goals: Comparison | None = None,
 ) -> tuple[str, ...]:
     memory_bytes = statistics.median(one.memory_bytes for one in rounds)

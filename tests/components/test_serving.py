@@ -370,6 +370,13 @@ def test_a_folder_that_is_no_bundle_is_refused_at_the_start(tmp_path: Path) -> N
     assert "manifest.json" in line
 
 
+def test_a_runtime_that_computes_one_by_one_refuses_batches(bundle: Path) -> None:
+    code, line = started_in_vain("--bundle", str(bundle), "--port", "0", "--batch-size", "4")
+    assert code == 2
+    assert "--batch-size 4" in line
+    assert "litert" in line
+
+
 def test_a_port_in_use_is_refused_at_the_start(bundle: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

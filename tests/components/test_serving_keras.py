@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,9 @@ model.save(sys.argv[1])
 """
 
 
+COLOURS = {"Red": (255, 0, 0), "Green": (0, 255, 0), "Blue": (0, 0, 255)}
+
+
 def make_keras_bundle(directory: Path, program: str) -> None:
     manifest = make_bundle(directory)
     path = directory / "model.keras"
@@ -53,10 +57,29 @@ def make_keras_bundle(directory: Path, program: str) -> None:
 def test_a_keras_model_is_served(tmp_path: Path) -> None:
     make_keras_bundle(tmp_path, MAKE_MODEL)
     with serving(tmp_path, "--threads", "2") as service:
-        for name, colour in {"Red": (255, 0, 0), "Green": (0, 255, 0), "Blue": (0, 0, 255)}.items():
+        for name, colour in COLOURS.items():
             assert service.post("/predict", picture(colour)).json()["class"] == name
         info = service.get("/info").json()
     assert (info["runtime"], info["precision"], info["workers"]) == ("keras", "float32", 2)
+
+
+def test_images_computed_at_once_get_the_answers_they_get_alone(tmp_path: Path) -> None:
+    make_keras_bundle(tmp_path, MAKE_MODEL)
+    images = [*map(picture, COLOURS.values()), b"no image"]
+    # The batch waits so long that only being full can end its wait.
+    with serving(tmp_path, "--threads", "1", "--batch-size", "4", "--batch-wait-ms", "10000") as service:
+        with ThreadPoolExecutor(len(images)) as clients:
+            *together, malformed = clients.map(lambda image: service.post("/predict", image), images)
+        info = service.get("/info").json()
+        batches = [service.metric(f"foodbench_batch_images_{figure}") for figure in ("count", "sum")]
+    with serving(tmp_path, "--threads", "1") as service:
+        alone = [service.post("/predict", image).json() for image in images[:-1]]
+    assert malformed.status_code == 400
+    assert batches == [1, 3]
+    assert (info["batch_size"], info["batch_wait_s"]) == (4, 10.0)
+    for one, other, name in zip((answer.json() for answer in together), alone, COLOURS, strict=True):
+        assert one["class"] == name
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-6)
 
 
 def test_a_model_that_carries_code_is_refused(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from foodbench.serving.metrics import Metrics
 from foodbench.serving.pool import WorkerPool
 from foodbench.serving.predictions import Predictions
 from foodbench.serving.runtimes import RuntimeDescription
+from foodbench.serving.settings import ALONE, Batching
 
 MOST_BODY_BYTES = 10_000
 SETTLED_S = 60.0
@@ -43,7 +44,7 @@ class Counting:
 
     def predict(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         self.computed += len(batch)
-        return self.answer()
+        return np.repeat(self.answer(), len(batch), axis=0)
 
     def twin(self) -> Counting:
         return self
@@ -60,6 +61,9 @@ class Bench:
     lifecycle: Lifecycle
     pool: WorkerPool
 
+    def metric(self, name: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name)
+
     def outcomes(self) -> dict[tuple[str, str], float]:
         return {
             (sample.labels["route"], sample.labels["outcome"]): sample.value
@@ -70,10 +74,14 @@ class Bench:
 
 
 @contextmanager
-def bench(capacity: int = 2, deadline_s: float = 3600.0, limits: Limits | None = None) -> Iterator[Bench]:
+def bench(
+    capacity: int = 2, deadline_s: float = 3600.0, limits: Limits | None = None, batching: Batching = ALONE
+) -> Iterator[Bench]:
     room, runtime, lifecycle = WaitingRoom(capacity), Counting(), Lifecycle()
     metrics = Metrics(queue_depth=lambda: len(room))
-    pool = WorkerPool(room, lambda: runtime, workers=1, input_size_px=8)
+    pool = WorkerPool(
+        room, lambda: runtime, workers=1, input_size_px=8, batching=batching, on_batch=metrics.observe_batch
+    )
     app = build_app(
         predictions=Predictions(
             room=room,
@@ -206,6 +214,33 @@ def test_a_model_that_fails_is_an_error_and_the_worker_lives(
         with_client(parts, talk)
         assert parts.outcomes() == {("test", "error"): 1, ("test", "ok"): 1}
         assert "a prediction failed" in caplog.text
+
+
+def test_a_malformed_image_in_a_batch_is_refused_alone() -> None:
+    with bench(capacity=3, batching=Batching(size=3, wait_s=3600.0)) as parts:
+
+        async def talk(client: httpx.AsyncClient) -> None:
+            bodies = [picture((9, 9, 9)), b"no image", picture((9, 9, 9))]
+            waiting = [asyncio.create_task(client.post("/predict", content=body)) for body in bodies]
+            await until(lambda: len(parts.room) == 3)
+            await asyncio.to_thread(start_workers, parts)
+            assert [answer.status_code for answer in await asyncio.gather(*waiting)] == [200, 400, 200]
+
+        with_client(parts, talk)
+        assert parts.outcomes() == {("predict", "ok"): 2, ("predict", "refused"): 1}
+        # The one batch was of the two that could be decoded.
+        assert (parts.metric("foodbench_batch_images_count"), parts.metric("foodbench_batch_images_sum")) == (1, 2)
+
+
+def test_images_computed_alone_are_no_batches() -> None:
+    with bench() as parts:
+
+        async def talk(client: httpx.AsyncClient) -> None:
+            await asyncio.to_thread(start_workers, parts)
+            assert (await client.get("/test")).status_code == 200
+
+        with_client(parts, talk)
+        assert parts.metric("foodbench_batch_images_count") == 0
 
 
 def test_equal_probabilities_are_given_in_the_order_of_the_classes() -> None:

@@ -38,7 +38,7 @@ class Runtime(Protocol):
         """Return the class probabilities of each image.
 
         Args:
-            batch: RGB pixels, shape (n, size, size, 3).
+            batch: RGB pixels, shape (n, size, size, 3); n is 1 unless the runtime is one of ``BATCHING_RUNTIMES``.
 
         Returns:
             Shape (n, classes).
