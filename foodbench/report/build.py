@@ -113,8 +113,11 @@ def _pictures(folder: RunFolder, plots: Path) -> Iterator[Picture]:
             yield _written(figure, plots, f"timeline-{cell.cell}", "timeline", alt, cell.cell)
         for model in folder.models:
             name = f"{model.spec.name}-{model.digest}"
-            alt = f"Accuracy and loss over the epochs of {model.spec.name}"
-            yield _written(draw_curves(model), plots, f"training-{name}", "curves", alt, model.digest, with_svg=True)
+            if not model.as_it_is:
+                alt = f"Accuracy and loss over the epochs of {model.spec.name}"
+                yield _written(
+                    draw_curves(model), plots, f"training-{name}", "curves", alt, model.digest, with_svg=True
+                )
             alt = f"Confusion matrix of {model.spec.name}"
             yield _written(
                 draw_confusion(model), plots, f"confusion-{name}", "confusion", alt, model.digest, with_svg=True

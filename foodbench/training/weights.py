@@ -12,6 +12,7 @@ from foodbench.errors import InputError, MachineError
 from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import WeightsUsed
 from foodbench.training.catalogue import find_backbone, weights_file_names
+from foodbench.training.own_files import find_own_file
 
 __all__ = ["InitialWeights", "find_weights", "imagenet_file", "keras_models_directory", "sha256_of", "token_recipe"]
 
@@ -37,13 +38,17 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
 
     Args:
         spec: Resolved (see ``catalogue.resolve``). Its ``weights`` is "imagenet", "imagenet-or-random", "none" or
-            a path.
+            a path; "file" where its backbone is one.
         directory: Holds Keras' official files; Keras' own folder is looked into after it.
 
     Raises:
-        InputError: There is no such file, or no ImageNet weights of that width.
+        InputError: There is no such file, it is no Keras file where it should be one, or there are no ImageNet
+            weights of that width.
         MachineError: The ImageNet weights are not on this machine.
     """
+    if spec.has_own_file:
+        path = find_own_file(spec)
+        return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
     if spec.weights == "none":
         return InitialWeights(WeightsUsed(kind="random"), None)
     if spec.weights in ("imagenet", "imagenet-or-random"):
