@@ -47,8 +47,7 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
         MachineError: The ImageNet weights are not on this machine.
     """
     if spec.has_own_file:
-        path = find_own_file(spec)
-        return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
+        return _of_file(find_own_file(spec))
     if spec.weights == "none":
         return InitialWeights(WeightsUsed(kind="random"), None)
     if spec.weights in ("imagenet", "imagenet-or-random"):
@@ -64,7 +63,7 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
             f"model {spec.name}: weights = {spec.weights!r} is no file",
             'Give "imagenet", "imagenet-or-random", "none" or the path of a weights file',
         )
-    return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
+    return _of_file(path)
 
 
 def token_recipe(spec: ModelSpec) -> Recipe:
@@ -87,6 +86,10 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_file(path: Path) -> InitialWeights:
+    return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
 
 
 def _find_imagenet(spec: ModelSpec, directories: Sequence[Path]) -> Path | None:
