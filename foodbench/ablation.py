@@ -39,7 +39,8 @@ def ablate(
     turn and in fresh processes, so that what else the machine does meets them alike.
 
     Raises:
-        InputError: The recipe has no step that could be left out, or gets a token training only.
+        InputError: The recipe has no step that could be left out, or was not followed: the model gets a token
+            training only, or is a trained classifier already.
     """
     steps = steps_of(spec.recipe)
     if not steps:
@@ -51,8 +52,18 @@ def ablate(
             f"the ImageNet weights of {spec.name} are not at hand, and a token training has no recipe to judge",
             "Give their folder with --weights",
         )
+    _reached(models[0])
     bundles = ensure_bundles(data, [(model, runtime) for model in models], store, progress=progress)
     return _compared(steps, models, _latencies_ms(bundles, store, rounds, progress), runtime)
+
+
+def _reached(model: ModelArtifact) -> float:
+    """Return the validation accuracy that the recipe reached."""
+    if model.validation_accuracy is None:
+        raise InputError(
+            f"{model.spec.name} is taken as it is, without a recipe", "Choose a model that is trained here"
+        )
+    return model.validation_accuracy
 
 
 def _latencies_ms(
@@ -82,7 +93,7 @@ def _compared(
         runtime=runtime,
         marks=whole.marks,
         images=whole.evaluation.images,
-        validation_accuracy=whole.validation_accuracy,
+        validation_accuracy=_reached(whole),
         accuracy=whole.evaluation.accuracy,
         latencies_ms=latencies_ms[0],
         steps=tuple(
@@ -98,7 +109,7 @@ def _ablated(step: Step, whole: ModelArtifact, model: ModelArtifact, latencies_m
     return AblatedStep(
         step=step.name,
         model_digest=model.digest,
-        validation_accuracy=model.validation_accuracy,
+        validation_accuracy=_reached(model),
         accuracy=model.evaluation.accuracy,
         gained=gained,
         lost=lost,

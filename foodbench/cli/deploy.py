@@ -118,7 +118,8 @@ def deploy(
     if not quiet:
         remarks().print(
             f"Deploying {chosen.name}: {chosen.model} (accuracy {artifact.evaluation.accuracy:.3f}, "
-            f"{', '.join(artifact.marks)}) in {chosen.runtime}, mode {chosen.mode}"
+            f"{', '.join(artifact.marks)}) in {chosen.runtime}, mode {chosen.mode}",
+            markup=False,
         )
     make_room(store, place, replace=replace)
     with showing_progress(quiet=quiet) as progress:

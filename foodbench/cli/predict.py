@@ -45,4 +45,5 @@ def predict(
     for path, found in zip(images, answers, strict=True):
         output().print(prediction_table(path.name, found[:CLASSES_SHOWN]))
     if artifact is not None:
-        output().print(f"Trained on {'; '.join(artifact.marks)}", markup=False)
+        verb = "Measured" if artifact.as_it_is else "Trained"
+        output().print(f"{verb} on {'; '.join(artifact.marks)}", markup=False)

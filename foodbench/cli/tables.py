@@ -16,7 +16,7 @@ from rich.text import Text
 from foodbench.quantities import format_bytes
 from foodbench.records.datasets import DatasetRecord, ImageProperties
 from foodbench.records.deployments import Deployment, DeploymentState
-from foodbench.records.experiments import Experiment
+from foodbench.records.experiments import Experiment, ModelSpec
 from foodbench.records.images import ImageRef
 from foodbench.records.models import Evaluation, ModelArtifact, ParameterCount
 from foodbench.records.runs import CellResult
@@ -73,14 +73,14 @@ def models_table(artifacts: Iterable[ModelArtifact]) -> Table:
         evaluation, spec = artifact.evaluation, artifact.spec
         table.add_row(
             spec.name,
-            spec.backbone if spec.width is None else f"{spec.backbone} ×{spec.width:g}",
+            _backbone(spec),
             str(spec.input_size_px),
             f"{artifact.base_parameters.total:,}",
             f"{evaluation.accuracy:.3f} ({evaluation.accuracy_low:.3f}-{evaluation.accuracy_high:.3f})",
             "-" if evaluation.loss is None else f"{evaluation.loss:.3f}",
             format_bytes(artifact.keras_file_bytes),
             f"{artifact.training_duration_s:.0f} s",
-            ", ".join(artifact.marks),
+            escape(", ".join(artifact.marks)),
         )
     return table
 
@@ -91,7 +91,8 @@ def evaluation_lines(
     """Return what an evaluation found, a line each."""
     marks = [dataset.label] + (["synthetic images"] if dataset.synthetic else [])
     if artifact is not None:
-        marks += [f"trained on {'; '.join(artifact.marks)}"]
+        verb = "first measured" if artifact.as_it_is else "trained"
+        marks += [f"{verb} on {'; '.join(artifact.marks)}"]
     lines = [
         f"{name} on {evaluation.images:,} {evaluation.split} images of {', '.join(marks)}",
         f"Accuracy {evaluation.accuracy:.4f} ({evaluation.accuracy_low:.4f} to {evaluation.accuracy_high:.4f})",
@@ -234,9 +235,9 @@ def plan_table(experiment: Experiment) -> Sequence[RenderableType]:
     for model in experiment.models:
         models.add_row(
             model.name,
-            model.backbone if model.width is None else f"{model.backbone} ×{model.width:g}",
+            _backbone(model),
             str(model.input_size_px),
-            model.weights,
+            escape(model.weights),
             f"{model.recipe.head.epochs} + {model.recipe.fine_tuning.epochs}",
         )
     cells = _table("Cells", "Cell", "Replicas", "CPU limit", "Memory limit", "Load", "Expected")
@@ -265,6 +266,10 @@ def plan_table(experiment: Experiment) -> Sequence[RenderableType]:
         cells,
         Text(f"Measuring takes about {total_s / 60:.1f} minutes; training comes before it."),
     ]
+
+
+def _backbone(spec: ModelSpec) -> str:
+    return escape(spec.backbone) if spec.width is None else f"{escape(spec.backbone)} ×{spec.width:g}"
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from foodbench.records.base import Record
 from foodbench.records.names import Runtime
@@ -32,6 +32,9 @@ __all__ = [
     "TokenTraining",
     "Variant",
 ]
+
+KERAS_SUFFIX = ".keras"
+"""A backbone that ends so is a file of the user's own."""
 
 LARGEST_ACCURACY_LOSS = 0.015
 """What a runtime may lose against the Keras model unless an experiment says otherwise: 1.5 points."""
@@ -155,16 +158,30 @@ class ModelSpec(Record):
     ``weights`` is ``"imagenet"``, ``"none"`` (random, marked so wherever its accuracy shows),
     ``"imagenet-or-random"`` (random where ImageNet's are not at hand, with token training instead of the
     recipe, marked so) or the path of a weights file. ``scaling`` is None for the backbone's own preprocessing.
+    A backbone that is a file brings its weights with it, which is ``"file"``, and says no scaling by itself.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]*$", max_length=40)
     backbone: str
+    """A name of keras.applications, or the path of a .keras file: a base without top, or a trained classifier."""
     width: float | None = Field(default=None, gt=0, le=2)
     input_size_px: int = Field(default=224, ge=32, le=1024)
     weights: str = "imagenet"
     scaling: Literal["zero-to-one", "minus-one-to-one", "caffe"] | None = None
     recipe: Recipe = Recipe()
     token_training: TokenTraining = TokenTraining()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_weights_of_own_file(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "weights" not in given and _is_keras_file(given.get("backbone")):
+            return {**given, "weights": "file"}
+        return given
+
+    @property
+    def has_own_file(self) -> bool:
+        """Whether the backbone is a Keras file of the user's own."""
+        return _is_keras_file(self.backbone)
 
 
 class Resources(Record):
@@ -268,3 +285,7 @@ class Experiment(Record):
     def load_for(self, variant: Variant) -> LoadProfile:
         """Return the load that ``variant`` is measured with."""
         return self.hpa_load if variant.mode == "hpa" else self.load
+
+
+def _is_keras_file(backbone: object) -> bool:
+    return isinstance(backbone, str) and backbone.lower().endswith(KERAS_SUFFIX)

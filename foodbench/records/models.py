@@ -17,9 +17,12 @@ __all__ = [
     "Evaluation",
     "ModelArtifact",
     "ParameterCount",
+    "PartTrained",
     "ReliabilityBin",
     "WeightsUsed",
 ]
+
+PartTrained = Literal["head", "whole-model", "nothing"]
 
 BYTES_PER_PARAMETER = 4
 """Parameters are float32."""
@@ -108,11 +111,14 @@ class ModelArtifact(Record):
     dataset: DatasetRecord
     weights: WeightsUsed
     base_parameters: ParameterCount
+    """Of a classifier that is taken as it is, those of the whole."""
     model_parameters: int
-    head_phase_trained: Literal["head", "whole-model"] = "head"
-    """What the first phase trained: the head alone, or, the initial weights being random, all of the model."""
+    head_phase_trained: PartTrained = "head"
+    """What the first phase trained: the head alone, or, the initial weights being random, all of the model. Nothing
+    where a trained classifier was given, which is taken as it is: neither phase took place."""
     epochs: tuple[EpochMetrics, ...]
-    validation_accuracy_head: float
+    validation_accuracy_head: float | None
+    """None where nothing was trained."""
     validation_accuracy_fine_tuned: float | None
     """None where no fine-tuning took place."""
     evaluation: Evaluation
@@ -129,8 +135,13 @@ class ModelArtifact(Record):
     provenance: Provenance
 
     @property
-    def validation_accuracy(self) -> float:
-        """At the end of the last phase."""
+    def as_it_is(self) -> bool:
+        """Whether a trained classifier was given, and nothing was trained here."""
+        return self.head_phase_trained == "nothing"
+
+    @property
+    def validation_accuracy(self) -> float | None:
+        """At the end of the last phase; None where nothing was trained."""
         tuned = self.validation_accuracy_fine_tuned
         return self.validation_accuracy_head if tuned is None else tuned
 
@@ -142,4 +153,9 @@ class ModelArtifact(Record):
             marks.append(f"random initial weights, token training on {self.token_training_images} images")
         elif self.weights.kind == "random":
             marks.append("random initial weights")
+        elif self.as_it_is:
+            # What it has seen is not known; it may have been the very images it is judged on.
+            marks.append(f"{self.weights.file_name} as it is, trained elsewhere")
+        elif self.spec.has_own_file:
+            marks.append(f"base from {self.weights.file_name}")
         return tuple(marks)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from foodbench.analysis.classes import ClassScores, class_scores, poor_classes
 from foodbench.records.experiments import Augmentation, FineTuning, HeadTraining
-from foodbench.records.models import Evaluation, ModelArtifact, ParameterCount
+from foodbench.records.models import Evaluation, ModelArtifact, ParameterCount, PartTrained
 from foodbench.report.figures import figure_text
 from foodbench.report.summary import Row, Section, Shown, Summary
 
@@ -68,13 +68,19 @@ def _parameters(of: Callable[[ParameterCount], int]) -> Callable[[ModelArtifact]
 
 def _changes(of: Callable[[Augmentation], str]) -> Callable[[ModelArtifact], str]:
     def text(model: ModelArtifact) -> str:
-        return "none" if model.spec.recipe.augmentation is None else of(model.spec.recipe.augmentation)
+        return (
+            "none" if model.as_it_is or model.spec.recipe.augmentation is None else of(model.spec.recipe.augmentation)
+        )
 
     return text
 
 
 def _fine_tuned(of: Callable[[ModelArtifact], str]) -> Callable[[ModelArtifact], str]:
-    return lambda model: of(model) if model.spec.recipe.fine_tuning.epochs else "none"
+    return _trained(lambda model: of(model) if model.spec.recipe.fine_tuning.epochs else "none")
+
+
+def _trained(of: Callable[[ModelArtifact], str]) -> Callable[[ModelArtifact], str]:
+    return lambda model: "none" if model.as_it_is else of(model)
 
 
 def _range(value: float, unit: str) -> str:
@@ -106,7 +112,7 @@ def _patience(model: ModelArtifact) -> str:
 
 def _draws(model: ModelArtifact) -> str:
     recipe = model.spec.recipe
-    if recipe.augmentation is None:
+    if model.as_it_is or recipe.augmentation is None:
         return "none"
     return "in every epoch" if recipe.augmentation_draws is None else f"{recipe.augmentation_draws} in turn"
 
@@ -149,13 +155,19 @@ AUGMENTATION: Rows = (
     ("Draws", _draws),
 )
 
+PARTS_TRAINED: dict[PartTrained, str] = {
+    "head": "the head",
+    "whole-model": "the whole model",
+    "nothing": "nothing, taken as it is",
+}
+
 HEAD: Rows = (
-    ("Trained", lambda model: {"head": "the head"}.get(model.head_phase_trained, "the whole model")),
-    ("Optimiser, learning rate", lambda model: _optimiser(model, model.spec.recipe.head)),
-    ("Epochs", lambda model: _epochs(model, "head", model.spec.recipe.head.epochs)),
-    ("Regularisation", _regularisation),
-    ("Batch size", lambda model: str(model.spec.recipe.batch_size)),
-    ("Early stopping after", _patience),
+    ("Trained", lambda model: PARTS_TRAINED[model.head_phase_trained]),
+    ("Optimiser, learning rate", _trained(lambda model: _optimiser(model, model.spec.recipe.head))),
+    ("Epochs", _trained(lambda model: _epochs(model, "head", model.spec.recipe.head.epochs))),
+    ("Regularisation", _trained(_regularisation)),
+    ("Batch size", _trained(lambda model: str(model.spec.recipe.batch_size))),
+    ("Early stopping after", _trained(_patience)),
     ("Validation accuracy at its end", lambda model: figure_text(model.validation_accuracy_head, 4)),
 )
 

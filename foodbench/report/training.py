@@ -56,8 +56,9 @@ def models_markdown(models: Sequence[ModelArtifact], level: int = 2) -> Iterator
 def model_pictures(model: ModelArtifact, plots: Path) -> Iterator[Picture]:
     """Draw a model's curves, confusion and calibration, write each into ``plots``, and hand it on."""
     name = f"{model.spec.name}-{model.digest}"
-    alt = f"Accuracy and loss over the epochs of {model.spec.name}"
-    yield written(draw_curves(model), plots, f"training-{name}", "curves", alt, model.digest, with_svg=True)
+    if not model.as_it_is:
+        alt = f"Accuracy and loss over the epochs of {model.spec.name}"
+        yield written(draw_curves(model), plots, f"training-{name}", "curves", alt, model.digest, with_svg=True)
     alt = f"Confusion matrix of {model.spec.name}"
     yield written(draw_confusion(model), plots, f"confusion-{name}", "confusion", alt, model.digest, with_svg=True)
     calibration = model.evaluation.calibration

@@ -1,4 +1,4 @@
-"""Builds a classifier from one of Keras' networks."""
+"""Builds a classifier from one of Keras' networks, or from a file of the user's own."""
 
 from __future__ import annotations
 
@@ -14,8 +14,17 @@ from foodbench.keras_door import keras
 from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import ParameterCount
 from foodbench.training.catalogue import Backbone, find_backbone
+from foodbench.training.own_models import innermost_layers, load_own_model
 
-__all__ = ["Classifier", "build_base", "build_classifier", "count_parameters", "unfreeze_last"]
+__all__ = [
+    "Classifier",
+    "TrainedClassifier",
+    "build_base",
+    "build_classifier",
+    "count_parameters",
+    "take_own_file",
+    "unfreeze_last",
+]
 
 FEW_STEPS_MOMENTUM = 0.9
 """Keras' networks average batch statistics over the last 100 to 1,000 steps, which suits ImageNet. From
@@ -35,6 +44,21 @@ class Classifier:
     base: Any
     base_input: Any
     """Symbolic: what ``model`` gives the base."""
+    layers: tuple[Any, ...]
+    """Of the base, as fine-tuning counts them."""
+
+
+@dataclass(frozen=True)
+class TrainedClassifier:
+    """A classifier that needs no training."""
+
+    model: Any
+    """From scaled images, float32 (n, size, size, 3), to probabilities (n, classes)."""
+
+    @property
+    def base(self) -> Any:
+        """The whole model: where its head begins is not known."""
+        return self.model
 
 
 def build_base(spec: ModelSpec) -> Any:
@@ -55,8 +79,22 @@ def build_base(spec: ModelSpec) -> Any:
         raise InputError(f"model {spec.name}: {backbone.name} cannot be built so: {_first_line(error)}") from error
 
 
+def take_own_file(spec: ModelSpec, classes: int, path: Path) -> Classifier | TrainedClassifier:
+    """Take the Keras file that is the backbone of ``spec`` (resolved) as the base of a classifier, or as one.
+
+    Fine-tuning counts the layers of a model within the base one by one.
+
+    Raises:
+        InputError: It cannot be read, or it is neither of both.
+    """
+    own = load_own_model(spec, classes, path)
+    if own.is_classifier:
+        return TrainedClassifier(own.model)
+    return _with_head(spec, classes, own.model, None, tuple(innermost_layers(own.model.layers)))
+
+
 def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Classifier:
-    """Build the classifier that ``spec`` (resolved) names.
+    """Build the classifier that ``spec`` (resolved) names, on one of Keras' networks.
 
     A base with random weights gets BatchNorm layers that follow the data quickly. Every layer is trainable
     at first; a BatchNorm layer that is frozen runs in inference mode (Keras' rule).
@@ -75,8 +113,14 @@ def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Cla
     else:
         for layer in _batch_norms(base.layers):
             layer.momentum = min(layer.momentum, FEW_STEPS_MOMENTUM)
+    return _with_head(spec, classes, base, find_backbone(spec.backbone), tuple(base.layers))
+
+
+def _with_head(
+    spec: ModelSpec, classes: int, base: Any, backbone: Backbone | None, layers: tuple[Any, ...]
+) -> Classifier:
     image = keras.Input((spec.input_size_px, spec.input_size_px, 3), name="image")
-    adapted = _adapted(image, find_backbone(spec.backbone))
+    adapted = _adapted(image, backbone)
     features = base(adapted)
     head = _head_layers(classes, spec.recipe)
     pooled = keras.Input(features.shape[1:], name="features")
@@ -86,13 +130,14 @@ def build_classifier(spec: ModelSpec, classes: int, weights: Path | None) -> Cla
         head=keras.Model(pooled, _through(head, pooled), name="head"),
         base=base,
         base_input=adapted,
+        layers=layers,
     )
 
 
 def unfreeze_last(classifier: Classifier, layers: int) -> None:
     """Make the last ``layers`` layers of the base trainable, but for BatchNorm, and freeze the others."""
     classifier.base.trainable = True
-    all_layers = classifier.base.layers
+    all_layers = classifier.layers
     for layer in all_layers[: max(0, len(all_layers) - layers)]:
         layer.trainable = False
     for layer in _batch_norms(all_layers):
@@ -107,8 +152,8 @@ def count_parameters(base: Any) -> ParameterCount:
     return ParameterCount(total=total, trainable=trainable, non_trainable=total - trainable)
 
 
-def _adapted(image: Any, backbone: Backbone) -> Any:
-    if backbone.adapter is None:
+def _adapted(image: Any, backbone: Backbone | None) -> Any:
+    if backbone is None or backbone.adapter is None:
         return image
     return keras.layers.Rescaling(list(backbone.adapter.scale), list(backbone.adapter.offset), name="adapter")(image)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from foodbench.errors import InputError
 from foodbench.imaging import Scaling
@@ -164,15 +165,22 @@ def find_backbone(name: str) -> Backbone:
     by_lower_case = {known.lower(): known for known in BACKBONES}
     near = difflib.get_close_matches(name.lower(), by_lower_case, n=3, cutoff=0.5)
     names = ", ".join(by_lower_case[match] for match in near) or "MobileNetV2, ResNet101V2, VGG16"
-    raise InputError(f"there is no backbone {name}", f"Keras' image classifiers are meant, for example {names}")
+    raise InputError(
+        f"there is no backbone {name}",
+        f"Keras' image classifiers are meant, for example {names}; or the path of a .keras file of your own",
+    )
 
 
 def resolve(spec: ModelSpec) -> ModelSpec:
     """Return ``spec`` with its own scaling and width written out where it left them to the backbone.
 
     Raises:
-        InputError: There is no such backbone, it has no width to choose, or it cannot take another scaling.
+        InputError: There is no such backbone, it has no width to choose, or it cannot take another scaling. Or it
+            is a file, which has no width and weights of its own, and whose scaling must be given.
     """
+    if spec.has_own_file:
+        _check_own(spec)
+        return spec
     backbone = find_backbone(spec.backbone)
     if spec.width is not None and not backbone.widths:
         raise InputError(
@@ -186,6 +194,27 @@ def resolve(spec: ModelSpec) -> ModelSpec:
         )
     width = spec.width or (1.0 if backbone.widths else None)
     return spec.model_copy(update={"scaling": scaling_of(spec), "width": width})
+
+
+def _check_own(spec: ModelSpec) -> None:
+    if spec.width is not None:
+        raise InputError(
+            f"model {spec.name}: {spec.backbone} is a file, whose width is what it is. Received: {spec.width:g}",
+            "Leave width out",
+        )
+    if spec.weights != "file":
+        raise InputError(
+            f"model {spec.name}: {spec.backbone} is a file with weights of its own. Received: weights = "
+            f"{spec.weights!r}",
+            "Leave weights out",
+        )
+    if spec.scaling is None:
+        raise InputError(
+            f"model {spec.name}: how {spec.backbone} wants its pixels scaled does not stand in it, and scaling is "
+            "missing",
+            f"Set scaling to {', '.join(get_args(Scaling))}, as it was trained with: a wrong one gives a low accuracy "
+            "and no error",
+        )
 
 
 def scaling_of(spec: ModelSpec) -> Scaling:

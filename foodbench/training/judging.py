@@ -87,22 +87,13 @@ def _read(path: Path) -> bytes:
 
 def _loaded(model: JudgedModel) -> tuple[Any, int, int]:
     """Return the model, the side of the images it takes, and the number of classes it answers."""
-    from foodbench.keras_door import keras
+    from foodbench.training.keras_files import image_side_px, load_keras_file
 
-    try:
-        # safe_mode: a file may carry code, and nobody has vouched for this one.
-        loaded = keras.models.load_model(model.path, compile=False, safe_mode=True)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        told = " ".join(str(error).split())[:200]
-        raise InputError(f"Keras cannot read {model.path}: {told}", "Give a whole .keras file") from error
-    given, taken = loaded.input_shape, loaded.output_shape
-    square = isinstance(given, tuple) and len(given) == 4 and given[1] and given[1] == given[2] and given[3] == 3
-    if not square or not isinstance(taken, tuple) or len(taken) != 2:
-        raise InputError(
-            f"{model.path} takes {given} and answers {taken}",
-            "It should take square RGB images of a fixed size, and answer a probability for each class",
-        )
-    return loaded, int(given[1]), int(taken[1])
+    loaded = load_keras_file(model.path)
+    size_px, answered = image_side_px(loaded, model.path), loaded.output_shape
+    if not isinstance(answered, tuple) or len(answered) != 2:
+        raise InputError(f"{model.path} answers {answered}", "It should answer a probability for each class")
+    return loaded, size_px, int(answered[1])
 
 
 def _answers(

@@ -17,7 +17,7 @@ from foodbench.training.frozen import FrozenPart, Inputs
 from foodbench.training.phases import Phase, PhaseResult, run_phase
 from foodbench.training.splitting import Cut, cut_before_last
 
-__all__ = ["TrainedPhases", "follow_recipe"]
+__all__ = ["NOTHING_TRAINED", "TrainedPhases", "follow_recipe"]
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,13 @@ class TrainedPhases:
     """Both phases' epochs, and what was reached at the end of each."""
 
     epochs: tuple[EpochMetrics, ...]
-    validation_accuracy_head: float
+    validation_accuracy_head: float | None
+    """None where nothing was trained."""
     validation_accuracy_fine_tuned: float | None
     """None where no fine-tuning took place."""
+
+
+NOTHING_TRAINED = TrainedPhases((), None, None)
 
 
 def follow_recipe(

@@ -27,9 +27,12 @@ class Cut:
 def cut_before_last(classifier: Classifier, layers: int) -> Cut | None:
     """Cut where none of the base's last ``layers`` layers is in front, and as many others as possible are.
 
-    None where there is no such place.
+    None where there is no such place, or where it cannot be seen: what goes into and out of a model within the
+    base, or of a layer that is used twice, is not all told by its layers.
     """
     base = classifier.base
+    if not _tells_its_tensors(base):
+        return None
     tensor = _narrowest(base.layers, max(0, len(base.layers) - layers))
     if tensor is None:
         return None
@@ -56,6 +59,12 @@ def _narrowest(layers: list[Any], most: int) -> Any | None:
         if len(crossing) == 1:
             return crossing[0]
     return None
+
+
+def _tells_its_tensors(base: Any) -> bool:
+    made = {id(tensor) for layer in base.layers for tensor in _tensors(layer.output)}
+    taken = {id(tensor) for layer in base.layers for tensor in _tensors(layer.input)}
+    return taken <= made and id(base.outputs[0]) in made
 
 
 def _tensors(one_or_several: Any) -> Iterable[Any]:

@@ -14,14 +14,15 @@ from foodbench.provenance import forget_peak_memory, peak_memory_bytes, read_pro
 from foodbench.records.base import digest_of
 from foodbench.records.datasets import Split
 from foodbench.records.experiments import ModelSpec
-from foodbench.records.models import Evaluation, ModelArtifact
+from foodbench.records.models import Evaluation, ModelArtifact, PartTrained
 from foodbench.store import Store
 from foodbench.training.catalogue import resolve, scaling_of
 from foodbench.training.weights import InitialWeights, find_weights, sha256_of, token_recipe
 
 if TYPE_CHECKING:
-    from foodbench.training.backbones import Classifier
+    from foodbench.training.backbones import Classifier, TrainedClassifier
     from foodbench.training.batches import Examples
+    from foodbench.training.recipe import TrainedPhases
 
 __all__ = ["model_digest", "train"]
 
@@ -40,7 +41,8 @@ def train(
     size, 3), and answers class probabilities, (n, classes). With ``weights = "none"`` the head phase
     trains the whole model; the artifact says so (``head_phase_trained``), and its marks say that the
     initial weights were random. With ``"imagenet-or-random"`` and no weights at hand, the token training
-    takes the place of the recipe, on a part of the data set; the marks say that too.
+    takes the place of the recipe, on a part of the data set; the marks say that too. A file of the user's
+    own is the base that the recipe trains, or, where it is a classifier already, is taken as it is.
 
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
@@ -52,7 +54,7 @@ def train(
 
     Raises:
         InputError: The specification names no backbone, or one that cannot be built so, or a weights
-            file that does not fit it.
+            file that does not fit it; or its backbone is a file that fits neither use.
         MachineError: TensorFlow or the ImageNet weights are not on this machine, or the disk is full.
         RunFailed: Training diverged.
     """
@@ -61,6 +63,9 @@ def train(
     if weights.substituted:
         spec = spec.model_copy(update={"recipe": token_recipe(spec)})
         dataset = dataset.reduced(spec.token_training.images_per_class)
+    elif spec.has_own_file:
+        # Where it lies says nothing about what it is.
+        spec = spec.model_copy(update={"backbone": weights.used.file_name})
     digest = model_digest(spec, dataset, weights)
     stored = store.find_model(digest)
     if stored is not None:
@@ -71,10 +76,13 @@ def train(
 def model_digest(spec: ModelSpec, dataset: Dataset, weights: InitialWeights) -> str:
     """Return the digest of what a model is made from.
 
-    The name counts: a record carries it into every table. The path of the weights does not, their content does.
+    The name counts: a record carries it into every table. The path of the weights, or of a file that is the
+    backbone, does not, their content does.
     """
     content = weights.used.sha256 or weights.used.kind
-    anywhere = spec.model_copy(update={"weights": weights.used.kind})
+    anywhere = spec.model_copy(
+        update={"weights": weights.used.kind, "backbone": "file" if spec.has_own_file else spec.backbone}
+    )
     return digest_of(TRAINING_VERSION, anywhere, dataset.record.digest, *dataset.record.classes, content)
 
 
@@ -88,27 +96,21 @@ def _train_anew(
         )
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
-    from foodbench.training.backbones import build_classifier, count_parameters
-    from foodbench.training.recipe import follow_recipe
+    from foodbench.training.backbones import TrainedClassifier, count_parameters
 
     forget_peak_memory()
     keras.utils.set_random_seed(spec.recipe.seed)
-    classifier = build_classifier(spec, len(dataset.record.classes), weights.path)
+    classifier = _build(spec, len(dataset.record.classes), weights.path)
     base_parameters = count_parameters(classifier.base)
-    whole_model = weights.path is None
+    trained: PartTrained = "whole-model" if weights.path is None else "head"
+    if isinstance(classifier, TrainedClassifier):
+        trained = "nothing"
+        progress.say(f"{spec.name}: {spec.backbone} is a classifier of these classes already. It is taken as it is")
     images = _scaled_images(spec, dataset, store, progress)
     began_s = time.monotonic()
     # What training keeps to go on from stays until the model is stored: whatever fails after it costs no epoch.
     with store.unfinished_directory(store.model_directory(digest)) as unfinished:
-        phases = follow_recipe(
-            classifier,
-            spec,
-            images("training"),
-            images("validation"),
-            whole_model=whole_model,
-            directory=unfinished,
-            progress=progress,
-        )
+        phases = _phases_of(classifier, spec, images, trained, unfinished, progress)
         duration_s = time.monotonic() - began_s
         evaluation = _evaluate(classifier, spec, images("evaluation"), progress)
         with store.fresh_directory(store.model_directory(digest)) as directory:
@@ -122,7 +124,7 @@ def _train_anew(
         weights=weights.used,
         base_parameters=base_parameters,
         model_parameters=classifier.model.count_params(),
-        head_phase_trained="whole-model" if whole_model else "head",
+        head_phase_trained=trained,
         epochs=phases.epochs,
         validation_accuracy_head=phases.validation_accuracy_head,
         validation_accuracy_fine_tuned=phases.validation_accuracy_fine_tuned,
@@ -139,6 +141,38 @@ def _train_anew(
     return artifact
 
 
+def _build(spec: ModelSpec, classes: int, weights: Path | None) -> Classifier | TrainedClassifier:
+    from foodbench.training.backbones import build_classifier, take_own_file
+
+    if spec.has_own_file and weights is not None:
+        return take_own_file(spec, classes, weights)
+    return build_classifier(spec, classes, weights)
+
+
+def _phases_of(
+    classifier: Classifier | TrainedClassifier,
+    spec: ModelSpec,
+    images: Callable[[Split], Examples],
+    trained: PartTrained,
+    directory: Path,
+    progress: Progress,
+) -> TrainedPhases:
+    from foodbench.training.backbones import TrainedClassifier
+    from foodbench.training.recipe import NOTHING_TRAINED, follow_recipe
+
+    if isinstance(classifier, TrainedClassifier):
+        return NOTHING_TRAINED
+    return follow_recipe(
+        classifier,
+        spec,
+        images("training"),
+        images("validation"),
+        whole_model=trained == "whole-model",
+        directory=directory,
+        progress=progress,
+    )
+
+
 def _scaled_images(spec: ModelSpec, dataset: Dataset, store: Store, progress: Progress) -> Callable[[Split], Examples]:
     from foodbench.data.arrays import load_arrays
     from foodbench.training.batches import scaled_images
@@ -152,7 +186,9 @@ def _scaled_images(spec: ModelSpec, dataset: Dataset, store: Store, progress: Pr
     return load
 
 
-def _evaluate(classifier: Classifier, spec: ModelSpec, examples: Examples, progress: Progress) -> Evaluation:
+def _evaluate(
+    classifier: Classifier | TrainedClassifier, spec: ModelSpec, examples: Examples, progress: Progress
+) -> Evaluation:
     from foodbench.keras_door import outputs
     from foodbench.training.evaluation import evaluate
 
@@ -166,7 +202,7 @@ def _evaluate(classifier: Classifier, spec: ModelSpec, examples: Examples, progr
     return evaluate(probabilities, examples.labels, "evaluation")
 
 
-def _save(classifier: Classifier, path: Path) -> None:
+def _save(classifier: Classifier | TrainedClassifier, path: Path) -> None:
     from foodbench.keras_door import keras
 
     # A model that was never compiled has no optimiser to be saved with it.

@@ -12,6 +12,7 @@ from foodbench.errors import InputError, MachineError
 from foodbench.records.experiments import ModelSpec, Recipe
 from foodbench.records.models import WeightsUsed
 from foodbench.training.catalogue import find_backbone, weights_file_names
+from foodbench.training.own_files import find_own_file
 
 __all__ = ["InitialWeights", "find_weights", "imagenet_file", "keras_models_directory", "sha256_of", "token_recipe"]
 
@@ -37,13 +38,16 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
 
     Args:
         spec: Resolved (see ``catalogue.resolve``). Its ``weights`` is "imagenet", "imagenet-or-random", "none" or
-            a path.
+            a path; "file" where its backbone is one.
         directory: Holds Keras' official files; Keras' own folder is looked into after it.
 
     Raises:
-        InputError: There is no such file, or no ImageNet weights of that width.
+        InputError: There is no such file, it is no Keras file where it should be one, or there are no ImageNet
+            weights of that width.
         MachineError: The ImageNet weights are not on this machine.
     """
+    if spec.has_own_file:
+        return _of_file(find_own_file(spec))
     if spec.weights == "none":
         return InitialWeights(WeightsUsed(kind="random"), None)
     if spec.weights in ("imagenet", "imagenet-or-random"):
@@ -59,7 +63,7 @@ def find_weights(spec: ModelSpec, directory: Path | None) -> InitialWeights:
             f"model {spec.name}: weights = {spec.weights!r} is no file",
             'Give "imagenet", "imagenet-or-random", "none" or the path of a weights file',
         )
-    return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
+    return _of_file(path)
 
 
 def token_recipe(spec: ModelSpec) -> Recipe:
@@ -82,6 +86,10 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_file(path: Path) -> InitialWeights:
+    return InitialWeights(WeightsUsed(kind="file", file_name=path.name, sha256=sha256_of(path)), path)
 
 
 def _find_imagenet(spec: ModelSpec, directories: Sequence[Path]) -> Path | None:

@@ -50,7 +50,7 @@ def test_a_model_of_ones_own_is_judged_by_what_it_answers(tmp_path: Path, datase
     ("model", "message"),
     [
         ({"classes": 4}, "answers 4 classes.*has 11"),
-        ({"size_px": 0}, "takes .* answers"),
+        ({"size_px": 0}, r"takes \(None, 7\); it should take square RGB images"),
     ],
 )
 def test_a_model_that_does_not_fit_is_refused(
