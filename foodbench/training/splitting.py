@@ -27,8 +27,13 @@ class Cut:
 def cut_before_last(classifier: Classifier, layers: int) -> Cut | None:
     """Cut where none of the base's last ``layers`` layers is in front, and as many others as possible are.
 
-    None where there is no such place.
+    None where there is no such place. The parts belong to the classifier's tf.distribute strategy.
     """
+    with classifier.model.distribute_strategy.scope():
+        return _cut(classifier, layers)
+
+
+def _cut(classifier: Classifier, layers: int) -> Cut | None:
     base = classifier.base
     tensor = _narrowest(base.layers, max(0, len(base.layers) - layers))
     if tensor is None:

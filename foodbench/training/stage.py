@@ -42,6 +42,8 @@ def train(
     initial weights were random. With ``"imagenet-or-random"`` and no weights at hand, the token training
     takes the place of the recipe, on a part of the data set; the marks say that too.
 
+    Where TensorFlow sees several GPUs, they share every batch. Frozen layers are computed by one of them.
+
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
         dataset: Trained on its training split, stopped by its validation split, judged on its evaluation split.
@@ -53,7 +55,8 @@ def train(
     Raises:
         InputError: The specification names no backbone, or one that cannot be built so, or a weights
             file that does not fit it.
-        MachineError: TensorFlow or the ImageNet weights are not on this machine, or the disk is full.
+        MachineError: TensorFlow or the ImageNet weights are not on this machine, TF_CONFIG names several
+            machines, or the disk is full.
         RunFailed: Training diverged.
     """
     spec = resolve(spec)
@@ -89,11 +92,17 @@ def _train_anew(
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
     from foodbench.training.backbones import build_classifier, count_parameters
+    from foodbench.training.distribution import choose_strategy
     from foodbench.training.recipe import follow_recipe
 
     forget_peak_memory()
     keras.utils.set_random_seed(spec.recipe.seed)
-    classifier = build_classifier(spec, len(dataset.record.classes), weights.path)
+    strategy = choose_strategy()
+    with strategy.scope():
+        classifier = build_classifier(spec, len(dataset.record.classes), weights.path)
+    replicas = strategy.num_replicas_in_sync
+    if replicas > 1:
+        progress.say(f"{spec.name}: {replicas} GPUs share every batch")
     base_parameters = count_parameters(classifier.base)
     whole_model = weights.path is None
     images = _scaled_images(spec, dataset, store, progress)
@@ -132,6 +141,7 @@ def _train_anew(
         keras_file_bytes=keras_file_bytes,
         training_duration_s=duration_s,
         peak_memory_bytes=peak_memory_bytes(),
+        replicas_in_training=replicas,
         token_training_images=len(dataset.files["training"]) if weights.substituted else None,
         provenance=read_provenance(),
     )
