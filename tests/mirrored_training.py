@@ -36,14 +36,16 @@ def images(each: int, seed: int) -> Any:
     return as_it_is((labels[:, None, None, None] - 1 + noise).astype(np.float32), labels)
 
 
-def small_model(strategy: Any) -> Any:
-    """Build a convolution and a softmax head under ``strategy``."""
+def small_model(strategy: Any, *, normalised: bool = False) -> Any:
+    """Build a convolution and a softmax head under ``strategy``, with BatchNorm and dropout where it is normalised."""
     keras.utils.set_random_seed(3)
     with strategy.scope():
+        between = [keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dropout(0.2)] if normalised else []
         return keras.Sequential(
             [
                 keras.Input((8, 8, 3)),
                 keras.layers.Conv2D(4, 3, activation="relu"),
+                *between,
                 keras.layers.GlobalAveragePooling2D(),
                 keras.layers.Dense(3, activation="softmax"),
             ]
@@ -72,6 +74,7 @@ def run(
     progress: Any = None,
     augment: Any = None,
     examples: int = 31,
+    normalised: bool = False,
     **replaced: Any,
 ) -> dict[str, Any]:
     """Train a phase: 31 examples in batches of 5 and a last one of 1, judged on 9."""
@@ -79,7 +82,7 @@ def run(
     training = as_it_is(training.values[:examples], training.labels[:examples])
     values = {"epochs": 4, "learning_rate": 0.05, "batch_size": 5, "patience_epochs": 9, "seed": (1, 0)}
     phase = Phase(name="head", **{**values, **replaced})
-    model = small_model(strategy)
+    model = small_model(strategy, normalised=normalised)
     result = run_phase(
         model,
         phase,
@@ -104,6 +107,7 @@ def phase(folder: Path) -> dict[str, Any]:
         run(two, checkpoint, InterruptsAfter(2 * (31 + 9)))
     reached["begun"] = {"epochs": len(read_checkpoint(checkpoint).reached.epochs)}
     reached["resumed"] = run(two, checkpoint)
+    reached["normalised"] = run(two, normalised=True, epochs=2)
     # An augmented batch is the same only where no example had to be repeated.
     for name, strategy in (("augmented-one", one), ("augmented-two", two)):
         augment = build_augmenter(Augmentation(), 5)
@@ -112,12 +116,15 @@ def phase(folder: Path) -> dict[str, Any]:
 
 
 def stage(folder: Path, base_weights: str) -> dict[str, Any]:
-    """Train a whole model, and the last layers of another, one after the other under two replicas."""
+    """Train a head, and then of another model also its last layers, under two replicas."""
     store = Store(folder)
     tuning = FineTuning(epochs=1, learning_rate=1e-3)
-    recipe = tiny_recipe(dropout=0.2, augmentation=Augmentation(), fine_tuning=tuning, batch_size=15)
+    recipe = tiny_recipe(augmentation=Augmentation(), fine_tuning=tuning, batch_size=15)
     progress = Heard()
-    specs = (tiny_spec(), tiny_spec(name="tuned", weights=base_weights, recipe=recipe))
+    specs = (
+        tiny_spec(weights=base_weights, recipe=tiny_recipe(dropout=0.2)),
+        tiny_spec(name="tuned", weights=base_weights, recipe=recipe),
+    )
     trained = [train(spec, draw_dataset(store), store, weights_directory=None, progress=progress) for spec in specs]
     return {"models": [artifact.model_dump(mode="json") for artifact in trained], "lines": progress.lines}
 

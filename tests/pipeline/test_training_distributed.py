@@ -64,15 +64,25 @@ def test_a_phase_of_two_replicas_goes_on_from_its_checkpoint(phases: Any) -> Non
     assert validation_losses(phases["resumed"]) == pytest.approx(validation_losses(phases["two"]), abs=1e-6)
 
 
+def test_two_replicas_train_batch_norm_and_dropout(phases: Any) -> None:
+    first, second = phases["normalised"]["epochs"]
+    assert second["training_loss"] < first["training_loss"]
+    # Kernel, bias, gamma, beta, moving mean, moving variance, and the head.
+    mean, variance = phases["normalised"]["weights"][4:6]
+    assert np.all(np.array(mean) >= 0)
+    assert max(mean) > 0
+    assert np.isfinite(variance).all()
+
+
 def test_two_replicas_train_both_phases_of_several_models(tmp_path: Path, base_weights: Path) -> None:
     from foodbench.keras_door import keras
 
     reached = mirrored("stage", tmp_path, base_weights)
-    whole, tuned = reached["models"]
-    assert [model["replicas_in_training"] for model in (whole, tuned)] == [2, 2]
+    head, tuned = reached["models"]
+    assert [model["replicas_in_training"] for model in (head, tuned)] == [2, 2]
     assert [epoch["phase"] for epoch in tuned["epochs"]] == ["head", "fine-tuning"]
     assert "tiny: 2 GPUs share every batch" in reached["lines"]
-    for model in (whole, tuned):
+    for model in (head, tuned):
         loaded = keras.models.load_model(tmp_path / "_models" / model["digest"] / model["keras_file"])
         assert loaded.count_params() == model["model_parameters"]
         assert all(np.isfinite(weights).all() for weights in loaded.get_weights())
