@@ -106,7 +106,8 @@ def phase(folder: Path) -> dict[str, Any]:
     checkpoint = folder / "head.npz"
     with contextlib.suppress(Interrupted):
         run(two, checkpoint=checkpoint, progress=InterruptsAfter(2 * (31 + 9)))
-    reached["begun"] = {"epochs": len(read_checkpoint(checkpoint).reached.epochs)}
+    begun = read_checkpoint(checkpoint)
+    reached["begun"] = {"epochs": 0 if begun is None else len(begun.reached.epochs)}
     reached["resumed"] = run(two, checkpoint=checkpoint)
     # Another model, its strategy chosen anew, as for each model of an experiment.
     reached["normalised"] = run(distribution.choose_strategy(), normalised=True, epochs=2)
@@ -134,7 +135,8 @@ def main() -> None:
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     distribution.accelerators = lambda: TWO
     what, folder, *rest = sys.argv[1:]
-    sys.stdout.write(json.dumps({"phase": phase, "stage": stage}[what](Path(folder), *rest)) + "\n")
+    reached = phase(Path(folder)) if what == "phase" else stage(Path(folder), *rest)
+    sys.stdout.write(json.dumps(reached) + "\n")
 
 
 if __name__ == "__main__":
