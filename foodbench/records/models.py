@@ -130,6 +130,8 @@ class ModelArtifact(Record):
     """Of both phases, and of decoding where the images were not cached; of a run gone on with, its last part."""
     peak_memory_bytes: int | None = None
     """Largest resident set of the training process, TensorFlow included; None where it could not be read."""
+    replicas_in_training: int = 1
+    """How many GPUs shared every batch; 1 also without one."""
     token_training_images: int | None = None
     """Training images of a token training; None where the recipe was followed on all of them."""
     provenance: Provenance

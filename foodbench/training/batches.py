@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from foodbench.training.augmentation import Augmenter
 __all__ = ["Examples", "as_it_is", "in_order", "scaled_images", "shuffled_for_ever"]
 
 FloatArray = npt.NDArray[np.float32]
-Batch = tuple[FloatArray, npt.NDArray[np.int64]]
+IndexArray = npt.NDArray[np.int64]
+Batch = tuple[Any, ...]
+"""Inputs and labels; for several replicas also weights, see ``_shared``."""
 
 BATCHES_AHEAD = 2
 
@@ -54,6 +57,7 @@ def shuffled_for_ever(
     *,
     augment: Augmenter | None = None,
     epochs_done: int = 0,
+    replicas: int = 1,
 ) -> Any:
     """Return a tf.data pipeline of all epochs to come, one after the other without end.
 
@@ -66,9 +70,10 @@ def shuffled_for_ever(
         seed: Decides the orders, and with the augmenter's own its changes.
         augment: Changes a batch of inputs at random.
         epochs_done: The first epoch is the one after.
+        replicas: Share every batch; for several it has weights, under which its mean is that of its examples.
     """
 
-    def batches() -> Iterator[Batch]:
+    def drawn() -> Iterator[Batch]:
         for epoch in itertools.count(epochs_done + 1):
             examples = draws[(epoch - 1) % len(draws)]
             if augment is not None:
@@ -76,27 +81,86 @@ def shuffled_for_ever(
             order = np.random.default_rng([*seed, epoch]).permutation(len(examples))
             for start in range(0, len(order), batch_size):
                 chosen = order[start : start + batch_size]
-                inputs = examples.ready(examples.values[chosen])
-                yield (inputs if augment is None else augment(inputs)), examples.labels[chosen]
+                shared = _shared(chosen, replicas)
+                inputs = examples.ready(examples.values[shared])
+                yield (
+                    inputs if augment is None else augment(inputs),
+                    examples.labels[shared],
+                    *_weights(len(chosen), len(shared), len(shared) / len(chosen), replicas),
+                )
 
-    return _pipeline(draws[0], batches, tf.data.INFINITE_CARDINALITY).prefetch(BATCHES_AHEAD)
+    return _pipeline(draws[0], _only_the_last(drawn), tf.data.INFINITE_CARDINALITY, replicas)
 
 
-def in_order(examples: Examples, batch_size: int) -> Any:
-    """Return a tf.data pipeline of one pass over ``examples``."""
+def in_order(examples: Examples, batch_size: int, *, replicas: int = 1) -> Any:
+    """Return a tf.data pipeline of one pass over ``examples``.
+
+    Args:
+        examples: To go through.
+        batch_size: The last batch may be smaller.
+        replicas: Share every batch; for several it has weights, under which the mean of all batches, each
+            counted by its length, is that of the examples.
+    """
+    sizes = [min(batch_size, len(examples) - start) for start in range(0, len(examples), batch_size)]
+    weight = sum(_next_multiple(size, replicas) for size in sizes) / max(1, len(examples))
 
     def batches() -> Iterator[Batch]:
         for start in range(0, len(examples), batch_size):
-            chosen = slice(start, start + batch_size)
-            yield examples.ready(examples.values[chosen]), examples.labels[chosen]
+            chosen = np.arange(start, min(start + batch_size, len(examples)))
+            shared = _shared(chosen, replicas)
+            weights = _weights(len(chosen), len(shared), weight, replicas)
+            yield examples.ready(examples.values[shared]), examples.labels[shared], *weights
 
-    return _pipeline(examples, batches, math.ceil(len(examples) / batch_size)).prefetch(BATCHES_AHEAD)
+    return _pipeline(examples, batches, len(sizes), replicas)
 
 
-def _pipeline(examples: Examples, batches: Callable[[], Iterator[Batch]], cardinality: int) -> Any:
-    signature = (
+def _next_multiple(size: int, replicas: int) -> int:
+    return math.ceil(size / replicas) * replicas
+
+
+def _shared(chosen: IndexArray, replicas: int) -> IndexArray:
+    """Repeat examples until every replica gets as many: Keras takes the mean of the replicas' means.
+
+    What is repeated weighs nothing in loss and metrics; BatchNorm in training mode sees images of the data set.
+    """
+    return np.resize(chosen, _next_multiple(len(chosen), replicas))
+
+
+def _weights(examples: int, shared: int, weight: float, replicas: int) -> tuple[FloatArray, ...]:
+    if replicas == 1:
+        return ()
+    return (np.where(np.arange(shared) < examples, weight, 0).astype(np.float32),)
+
+
+def _only_the_last(drawn: Callable[[], Iterator[Batch]]) -> Callable[[], Iterator[Batch]]:
+    """Let only the iteration begun last go on.
+
+    Under a strategy Keras begins one, takes a batch and drops it, which may still be drawing ahead when the
+    next begins: both would move on the same augmenter's random state.
+    """
+    lock = threading.Lock()
+    last = object()
+
+    def batches() -> Iterator[Batch]:
+        nonlocal last
+        mine = last = object()
+        draw = drawn()
+        while True:
+            with lock:
+                if last is not mine:
+                    return
+                batch = next(draw)
+            yield batch
+
+    return batches
+
+
+def _pipeline(examples: Examples, batches: Callable[[], Iterator[Batch]], cardinality: int, replicas: int) -> Any:
+    signature = [
         tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32),
         tf.TensorSpec((None,), tf.int64),
-    )
-    pipeline = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    return pipeline.apply(tf.data.experimental.assert_cardinality(cardinality))
+    ]
+    if replicas > 1:
+        signature.append(tf.TensorSpec((None,), tf.float32))
+    pipeline = tf.data.Dataset.from_generator(batches, output_signature=tuple(signature))
+    return pipeline.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(BATCHES_AHEAD)

@@ -67,7 +67,9 @@ def run_phase(
 ) -> PhaseResult:
     """Train what is trainable in ``model``, or go on where that was begun.
 
-    Equal weights, phases and examples give equal results, killed and gone on with or not.
+    Equal weights, phases and examples give equal results, killed and gone on with or not. A model built under
+    a tf.distribute strategy is trained under it: its replicas share every batch, and the gradient is that of
+    the batch, whatever its size. BatchNorm in training mode takes each replica's own statistics (Keras' default).
 
     Args:
         model: From inputs to class probabilities.
@@ -86,19 +88,24 @@ def run_phase(
     """
     images = len(draws[0])
     steps = math.ceil(images / phase.batch_size)
-    model.compile(optimizer=_optimizer(phase, steps), loss=_loss(phase.label_smoothing), metrics=["accuracy"])
+    replicas = model.distribute_strategy.num_replicas_in_sync
     listener = _Listener(phase, images, len(validation), progress, description, checkpoint)
-    begun = None if checkpoint is None else read_checkpoint(checkpoint)
-    if begun is not None:
-        listener.go_on(model, begun)
+    with model.distribute_strategy.scope():
+        measured = {"metrics" if replicas == 1 else "weighted_metrics": ["accuracy"]}
+        model.compile(optimizer=_optimizer(phase, steps), loss=_loss(phase.label_smoothing), **measured)
+        begun = None if checkpoint is None else read_checkpoint(checkpoint)
+        if begun is not None:
+            listener.go_on(model, begun)
     if not listener.ended:
         done = len(listener.epochs)
         model.fit(
-            shuffled_for_ever(draws, phase.batch_size, phase.seed, augment=augment, epochs_done=done),
+            shuffled_for_ever(
+                draws, phase.batch_size, phase.seed, augment=augment, epochs_done=done, replicas=replicas
+            ),
             steps_per_epoch=steps,
             initial_epoch=done,
             epochs=phase.epochs,
-            validation_data=in_order(validation, phase.batch_size),
+            validation_data=in_order(validation, phase.batch_size, replicas=replicas),
             callbacks=[listener],
             shuffle=False,
             verbose=0,

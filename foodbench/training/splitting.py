@@ -29,7 +29,13 @@ def cut_before_last(classifier: Classifier, layers: int) -> Cut | None:
 
     None where there is no such place, or where it cannot be seen: what goes into and out of a model within the
     base, or of a layer that is used twice, is not all told by its layers.
+    The parts belong to the classifier's tf.distribute strategy.
     """
+    with classifier.model.distribute_strategy.scope():
+        return _cut(classifier, layers)
+
+
+def _cut(classifier: Classifier, layers: int) -> Cut | None:
     base = classifier.base
     if not _tells_its_tensors(base):
         return None

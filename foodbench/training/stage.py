@@ -44,6 +44,8 @@ def train(
     takes the place of the recipe, on a part of the data set; the marks say that too. A file of the user's
     own is the base that the recipe trains, or, where it is a classifier already, is taken as it is.
 
+    Where TensorFlow sees several GPUs, they share every batch. Frozen layers are computed by one of them.
+
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
         dataset: Trained on its training split, stopped by its validation split, judged on its evaluation split.
@@ -55,7 +57,8 @@ def train(
     Raises:
         InputError: The specification names no backbone, or one that cannot be built so, or a weights
             file that does not fit it; or its backbone is a file that fits neither use.
-        MachineError: TensorFlow or the ImageNet weights are not on this machine, or the disk is full.
+        MachineError: TensorFlow or the ImageNet weights are not on this machine, TF_CONFIG names several
+            machines, or the disk is full.
         RunFailed: Training diverged.
     """
     spec = resolve(spec)
@@ -97,15 +100,21 @@ def _train_anew(
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
     from foodbench.training.backbones import TrainedClassifier, count_parameters
+    from foodbench.training.distribution import choose_strategy
 
     forget_peak_memory()
     keras.utils.set_random_seed(spec.recipe.seed)
-    classifier = _build(spec, len(dataset.record.classes), weights.path)
+    strategy = choose_strategy()
+    with strategy.scope():
+        classifier = _build(spec, len(dataset.record.classes), weights.path)
+    replicas = strategy.num_replicas_in_sync
     base_parameters = count_parameters(classifier.base)
     trained: PartTrained = "whole-model" if weights.path is None else "head"
     if isinstance(classifier, TrainedClassifier):
         trained = "nothing"
         progress.say(f"{spec.name}: {spec.backbone} is a classifier of these classes already. It is taken as it is")
+    elif replicas > 1:
+        progress.say(f"{spec.name}: {replicas} GPUs share every batch")
     images = _scaled_images(spec, dataset, store, progress)
     began_s = time.monotonic()
     # What training keeps to go on from stays until the model is stored: whatever fails after it costs no epoch.
@@ -134,6 +143,7 @@ def _train_anew(
         keras_file_bytes=keras_file_bytes,
         training_duration_s=duration_s,
         peak_memory_bytes=peak_memory_bytes(),
+        replicas_in_training=replicas,
         token_training_images=len(dataset.files["training"]) if weights.substituted else None,
         provenance=read_provenance(),
     )
