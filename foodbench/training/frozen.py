@@ -101,8 +101,8 @@ class FrozenPart:
         answer = inference_function(self.model)
 
         def answers(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-            wide = answer(batch if changed is None else changed(batch)).numpy()
-            return np.clip(wide, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
+            wide: npt.NDArray[np.float32] = answer(batch if changed is None else changed(batch)).numpy()
+            return wide.clip(-LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
 
         description = f"{self.description}: {path.stem}"
 

@@ -113,6 +113,7 @@ def _train(folder: Path, weights: Path, spec: ModelSpec, root: Path, *, progress
     store = Store(root)
     dataset = prepare(DataSpec(label="photographs", path=str(folder)), store, progress)
     artifact = train(spec, dataset, store, weights_directory=weights, progress=progress)
+    assert artifact.validation_accuracy_head is not None
     return _Trained(artifact.training_duration_s, artifact.validation_accuracy_head)
 
 
