@@ -20,7 +20,7 @@ from foodbench.training import train
 
 pytestmark = pytest.mark.tensorflow
 
-LONGEST_S = 300
+LONGEST_S = 900
 
 PROGRAM = Path(__file__).parents[1] / "mirrored_training.py"
 
