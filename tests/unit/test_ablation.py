@@ -20,6 +20,9 @@ from foodbench.training.ablation import steps_of, without
 
 PLAIN = Recipe(augmentation=None, early_stopping_patience_epochs=None, fine_tuning=FineTuning(epochs=0))
 
+ANSWERS = st.tuples(st.booleans(), st.booleans())
+"""Whether each of two models is right about an image."""
+
 
 def found() -> Ablation:
     step = AblatedStep(
@@ -81,7 +84,7 @@ def test_the_model_without_a_step_is_called_so() -> None:
         without(long, steps_of(long.recipe)[0])
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1).filter(lambda pairs: len(pairs) % 4 == 0))
+@given(st.integers(1, 6).flatmap(lambda digits: st.lists(ANSWERS, min_size=4 * digits, max_size=4 * digits)))
 def test_images_that_tell_two_models_apart_are_counted(pairs: list[tuple[bool, bool]]) -> None:
     first, second = (
         "".join(f"{int(''.join(str(int(bit)) for bit in bits[at : at + 4]), 2):x}" for at in range(0, len(bits), 4))
