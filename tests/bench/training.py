@@ -125,12 +125,14 @@ def _table(
     rates = [[EPOCHS * images / one.duration_s for one in side] for side in zip(*pairs, strict=True)]
     ratio = statistics.median(ours / usual for usual, ours in zip(*rates, strict=True))
     accuracies = [statistics.mean(one.accuracy for one in side) for side in zip(*pairs, strict=True)]
+    # Without augmentation both train on the same; with it cached draws could be worse than new ones in every epoch.
+    as_accurate = Goal() if augmentation is None else Goal(least=round(accuracies[0], 4))
     rows = (
         ("usual notebook, images/s", f"{statistics.median(rates[0]):.0f}"),
         ("foodbench, images/s", f"{statistics.median(rates[1]):.0f}"),
         ("ratio, median of pairs", Goal(least=5, unit="x").verdict(ratio)),
         ("usual notebook, validation accuracy, mean", f"{accuracies[0]:.4f}"),
-        ("foodbench, validation accuracy, mean", Goal(least=round(accuracies[0], 4)).verdict(accuracies[1])),
+        ("foodbench, validation accuracy, mean", as_accurate.verdict(accuracies[1])),
     )
     title = (
         f"Head phase of MobileNetV2 at {size.input_size_px} px, {draws}: "
