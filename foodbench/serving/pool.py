@@ -1,7 +1,8 @@
 """The workers: a fixed number of threads, each with an interpreter of its own.
 
-A worker decodes and computes one image at a time, or gathers a few to compute them at once. Both release the interpreter lock for nearly all
-of their time, so the event loop stays free and the threads run side by side.
+A worker decodes and computes one image at a time, or gathers a few to compute them at once. Decoding and
+computing release the interpreter lock for nearly all of their time, so the event loop stays free and the
+threads run side by side.
 """
 
 from __future__ import annotations

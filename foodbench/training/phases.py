@@ -110,7 +110,7 @@ def run_phase(
             shuffle=False,
             verbose=0,
         )
-    return PhaseResult(tuple(listener.epochs), listener.keep_best(model))
+    return PhaseResult(tuple(listener.epochs), listener.restore_kept(model))
 
 
 def _optimizer(phase: Phase, steps_per_epoch: int) -> Any:
@@ -220,8 +220,8 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
                 f"{self._phase.patience_epochs} without a lower validation loss"
             )
 
-    def keep_best(self, model: Any) -> EpochMetrics:
-        """Give the model the weights of the lowest validation loss."""
+    def restore_kept(self, model: Any) -> EpochMetrics:
+        """Give the model the weights of the epoch that is kept, and return it."""
         if self._best is None:
             raise RunFailed(f"the {self._phase.name} phase finished no epoch")
         model.set_weights(self._best_weights)

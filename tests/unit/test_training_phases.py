@@ -63,6 +63,18 @@ def validation_loss(model: Any, validation: Any) -> float:
     return float(-np.log(probabilities[np.arange(len(validation)), validation.labels]).mean())
 
 
+REACHED = EpochMetrics(
+    phase="head",
+    epoch=7,
+    training_loss=0.1,
+    training_accuracy=1,
+    validation_loss=1e-3,
+    validation_accuracy=1,
+    duration_s=1,
+)
+"""Better than anything these phases reach."""
+
+
 def test_a_phase_learns_and_records_every_epoch() -> None:
     result = run(regression(), phase(epochs=12, learning_rate=0.3), examples(5, 2))
     assert [epoch.epoch for epoch in result.epochs] == list(range(1, 1 + len(result.epochs)))
@@ -84,16 +96,7 @@ def test_the_best_weights_are_kept_and_a_phase_that_grows_worse_ends() -> None:
 
 def test_without_early_stopping_every_epoch_is_trained_and_the_last_weights_stay() -> None:
     model, against = regression(), examples(5, 2, labels_turned=True)
-    before = EpochMetrics(
-        phase="head",
-        epoch=7,
-        training_loss=0.1,
-        training_accuracy=1,
-        validation_loss=1e-3,
-        validation_accuracy=1,
-        duration_s=1,
-    )
-    result = run(model, phase(epochs=6, patience_epochs=None, to_better=before), against)
+    result = run(model, phase(epochs=6, patience_epochs=None, to_better=REACHED), against)
     assert [epoch.epoch for epoch in result.epochs] == [1, 2, 3, 4, 5, 6]
     assert result.kept == result.epochs[-1]
     assert result.kept.validation_loss > result.epochs[0].validation_loss
@@ -103,17 +106,8 @@ def test_without_early_stopping_every_epoch_is_trained_and_the_last_weights_stay
 def test_weights_that_no_epoch_betters_stay() -> None:
     model, against = regression(), examples(5, 2, labels_turned=True)
     before = [weights.copy() for weights in model.get_weights()]
-    reached = EpochMetrics(
-        phase="head",
-        epoch=7,
-        training_loss=0.1,
-        training_accuracy=1,
-        validation_loss=1e-3,
-        validation_accuracy=1,
-        duration_s=1,
-    )
-    result = run(model, phase(name="fine-tuning", to_better=reached), against)
-    assert result.kept == reached
+    result = run(model, phase(name="fine-tuning", to_better=REACHED), against)
+    assert result.kept == REACHED
     assert len(result.epochs) == 2
     assert all(np.array_equal(old, new) for old, new in zip(before, model.get_weights(), strict=True))
 
