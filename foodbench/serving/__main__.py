@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from foodbench.serving.allocation import keep_freed_memory
 from foodbench.serving.cpu import available_cpu, worker_count
 from foodbench.serving.settings import ALONE, Batching, Settings
 
@@ -72,6 +73,7 @@ class _Failure(Exception):
 
 
 def _serve(options: argparse.Namespace) -> int:
+    keep_freed_memory()
     try:
         from foodbench.imaging import ImageError
         from foodbench.serving.bundle import BundleError, read_manifest

@@ -19,6 +19,7 @@ import numpy as np
 from foodbench import imaging
 from foodbench.analysis.statistics import percentile
 from foodbench.process import run
+from foodbench.serving.allocation import keep_freed_memory
 from foodbench.serving.bundle import read_manifest
 from foodbench.serving.runtimes import create_runtime
 
@@ -136,6 +137,7 @@ def _spaced(predictors: Sequence[Predict], duration_s: float, rate: float) -> Ba
 
 
 def _main(bundle: str, workers: str, threads: str, duration_s: str, *rate: str) -> None:
+    keep_freed_memory()
     predictors = _predictors(Path(bundle), Layout(int(workers), int(threads)))
     if rate:
         latency = _spaced(predictors, float(duration_s), float(rate[0]))
