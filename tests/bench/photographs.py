@@ -15,7 +15,7 @@ SMALL_PX = 256
 BYTES_PER_PIXEL = 444_000 / 1280**2
 """Of the photograph that the first baseline was measured with."""
 
-CLOSE_ENOUGH = 0.004
+CLOSE_ENOUGH = 0.0005
 """How close a drawn one comes to it."""
 
 
@@ -30,7 +30,7 @@ def photograph(side_px: int, seed: int = 11) -> bytes:
     """
     least, most = 0.0, 64.0
     encoded = b""
-    for _ in range(12):
+    for _ in range(20):
         grain = (least + most) / 2
         encoded = _encoded(side_px, seed, grain)
         if abs(len(encoded) / side_px**2 - BYTES_PER_PIXEL) < CLOSE_ENOUGH:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_bundles import COLOURS, make_bundle, tiny_model
 
+from foodbench import imaging
 from foodbench.serving.bundle import BundleError
 from foodbench.serving.runtimes import RuntimeUnavailable, create_runtime
 from foodbench.serving.runtimes.litert import Quantisation
@@ -66,6 +68,25 @@ def test_quantising_is_off_by_half_a_step_at_most_or_saturates(scale: float, zer
     lowest, highest = (-128 - zero_point) * scale, (127 - zero_point) * scale
     nearest_possible = min(max(value, lowest), highest)
     assert abs(back - nearest_possible) <= scale / 2 + 1e-3 * scale + 1e-4
+
+
+@given(
+    scale=st.floats(1e-4, 10.0),
+    zero_point=st.integers(0, 255),
+    scaling=st.sampled_from(["zero-to-one", "minus-one-to-one"]),
+)
+def test_a_looked_up_pixel_is_the_computed_one(
+    scale: float, zero_point: int, scaling: Literal["zero-to-one", "minus-one-to-one"]
+) -> None:
+    quantisation = Quantisation(scale, zero_point, np.dtype(np.uint8))
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+    table = quantisation.table(scaling)
+    assert table is not None
+    assert pixels.tobytes().translate(table) == quantisation.quantise(imaging.scale(pixels, scaling)).tobytes()
+
+
+def test_where_channels_differ_there_is_no_table_of_pixels() -> None:
+    assert Quantisation(0.5, 0, np.dtype(np.int8)).table("caffe") is None
 
 
 def test_an_unknown_runtime_is_named(tmp_path: Path) -> None:

@@ -39,6 +39,18 @@ class Quantisation:
         np.clip(integers, bounds.min, bounds.max, out=integers)
         return integers.astype(self.dtype)
 
+    def table(self, scaling: imaging.Scaling) -> bytes | None:
+        """Return what becomes of each of a pixel's 256 values, None where that depends on its channel.
+
+        Looked up, an image takes two thirds of the time of the arithmetic, and one call where that takes seven, each of
+        which lets go of Python's global lock and waits for it again.
+        """
+        every_value = np.arange(256, dtype=np.uint8)[:, np.newaxis].repeat(3, axis=1)
+        scaled = imaging.scale(every_value, scaling)
+        if self.dtype.itemsize != 1 or not (scaled == scaled[:, :1]).all():
+            return None
+        return self.quantise(scaled[:, 0]).tobytes()
+
     def dequantise(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return the real numbers; same shape."""
         return (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
@@ -79,6 +91,7 @@ class LiteRT:
         self._output_index: int = taken["index"]
         self._scaling = manifest.scaling
         self._input_quantisation = _quantisation(given)
+        self._input_table = None if self._input_quantisation is None else self._input_quantisation.table(self._scaling)
         self._output_quantisation = _quantisation(taken)
         self._classes = len(manifest.classes)
         self.description = RuntimeDescription(
@@ -95,15 +108,20 @@ class LiteRT:
         """
         probabilities = np.empty((len(batch), self._classes), np.float32)
         for row, pixels in zip(probabilities, batch, strict=True):
-            scaled = imaging.scale(pixels[np.newaxis], self._scaling)
-            self._interpreter.set_tensor(
-                self._input_index,
-                scaled if self._input_quantisation is None else self._input_quantisation.quantise(scaled),
-            )
+            self._interpreter.set_tensor(self._input_index, self._input(pixels[np.newaxis]))
             self._interpreter.invoke()
             answered = self._interpreter.get_tensor(self._output_index)[0]
             row[:] = answered if self._output_quantisation is None else self._output_quantisation.dequantise(answered)
         return probabilities
+
+    def _input(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Return what the model is given for an image; same shape."""
+        if self._input_quantisation is None:
+            return imaging.scale(pixels, self._scaling)
+        if self._input_table is None:
+            return self._input_quantisation.quantise(imaging.scale(pixels, self._scaling))
+        looked_up = pixels.tobytes().translate(self._input_table)
+        return np.frombuffer(looked_up, self._input_quantisation.dtype).reshape(pixels.shape)
 
     def twin(self) -> LiteRT:
         """Return another interpreter of the same file."""
