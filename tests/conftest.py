@@ -20,6 +20,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # TensorFlow, where a test needs it, must not talk or look for accelerators.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# As keras_door sets it, whichever test imports TensorFlow first: other kernels round otherwise.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 @pytest.fixture
