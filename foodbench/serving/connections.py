@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
 from foodbench.serving.limits import Limits
 
-__all__ = ["limited_protocol"]
+__all__ = ["Refusing", "limited_protocol"]
 
 SETTLE_S = 0.5
 """How long a new connection's request is waited for where the connection is to be closed."""
@@ -24,15 +25,22 @@ HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\n" + CLOSE
 HEAD_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + CLOSE
 
 
-BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 PREDICTION_PATHS = frozenset({"/test", "/predict"})
 
 
+@dataclass(frozen=True)
+class Refusing:
+    """What is turned away before anything else is done for it."""
+
+    is_full: Callable[[], bool]
+    """Whether a connection made now brings, in all likelihood, a request that is refused."""
+    refuse: Callable[[str, str], bytes | None]
+    """Given method and path of a request without a body whose connection ends with it, returns the whole answer where
+    the request is refused. It is counted then."""
+
+
 def limited_protocol(
-    limits: Limits,
-    on_shed: Callable[[], None],
-    on_used: Callable[[], None],
-    refuse_at_once: Callable[[str, str], bytes | None] = lambda _method, _path: None,
+    limits: Limits, on_shed: Callable[[], None], on_used: Callable[[], None], refusing: Refusing
 ) -> type[asyncio.Protocol]:
     """Return uvicorn's HTTP protocol, with httptools where it is installed, within ``limits``.
 
@@ -40,15 +48,28 @@ def limited_protocol(
         limits: The bounds.
         on_shed: Called for each connection beyond the most that are held.
         on_used: Called for each connection when it carries its first request for a prediction.
-        refuse_at_once: Called with method and path of a request without a body whose connection ends with it;
-            returns the whole answer where the request is refused. The connection's request cycle, which costs more
-            than the refusal, is saved then. Only httptools tells early enough.
+        refusing: What is refused at once. Only httptools tells early enough: without it, nothing.
     """
-    limited = type("LimitedProtocol", _bases(), {})
-    return cast(
-        "type[asyncio.Protocol]",
-        partial(limited, limits=limits, on_shed=on_shed, on_used=on_used, refuse_at_once=refuse_at_once),
-    )
+    bases = _bases()
+    limited = type("LimitedProtocol", bases, {})
+    settings = {"limits": limits, "on_shed": on_shed, "on_used": on_used}
+    if _HeadsOfHttpTools not in bases:
+        return cast("type[asyncio.Protocol]", partial(limited, **settings))
+    from foodbench.serving.doorkeeper import Doorkeeper
+
+    def refuse(method: str, path: str) -> bytes | None:
+        refusal = refusing.refuse(method, path)
+        if refusal is not None:
+            on_used()
+        return refusal
+
+    def build(*, server_state: Any, **rest: Any) -> asyncio.Protocol:
+        full: Callable[[], asyncio.Protocol] = partial(limited, server_state=server_state, **settings, **rest)
+        if not refusing.is_full():
+            return full()
+        return Doorkeeper(full, server_state.connections, refuse, SETTLE_S)
+
+    return cast("type[asyncio.Protocol]", build)
 
 
 def _bases() -> tuple[type, ...]:
@@ -82,14 +103,12 @@ class _Limited:
         limits: Limits,
         on_shed: Callable[[], None],
         on_used: Callable[[], None],
-        refuse_at_once: Callable[[str, str], bytes | None],
         **rest: Any,
     ) -> None:
         super().__init__(**rest)
         self._limits = limits
         self._on_shed = on_shed
         self._on_used = on_used
-        self._refuse_at_once = refuse_at_once
         self._is_used = False
         self._is_surplus = False
         self._is_ending = False
@@ -171,12 +190,6 @@ class _HeadsOfHttpTools:
     _head_begins: Callable[[], None]
     _head_is_complete: Callable[[], None]
     _request_is_known: Callable[[], None]
-    _refuse_at_once: Callable[[str, str], bytes | None]
-    _end_with: Callable[[bytes], None]
-    parser: Any
-    url: bytes
-    headers: list[tuple[bytes, bytes]]
-    scope: Any
     cycle: Any
     _message_is_whole = True
 
@@ -188,28 +201,12 @@ class _HeadsOfHttpTools:
     def on_headers_complete(self) -> None:
         self._message_is_whole = False
         self._head_is_complete()
-        refusal = self._refusal()
-        if refusal is None:
-            super().on_headers_complete()  # type: ignore[misc]
-            self._request_is_known()
-        else:
-            self.scope["path"] = self._path()
-            self._request_is_known()
-            self._end_with(refusal)
-
-    def _refusal(self) -> bytes | None:
-        if self.cycle is not None or self.parser.should_keep_alive() or not BODY_HEADERS.isdisjoint(dict(self.headers)):
-            return None
-        return self._refuse_at_once(self.parser.get_method().decode("ascii"), self._path())
-
-    def _path(self) -> str:
-        return self.url.split(b"?", 1)[0].decode("latin-1")
+        super().on_headers_complete()  # type: ignore[misc]
+        self._request_is_known()
 
     def on_message_complete(self) -> None:
         self._message_is_whole = True
-        # Of a request refused at once uvicorn knows nothing.
-        if self.cycle is not None:
-            super().on_message_complete()  # type: ignore[misc]
+        super().on_message_complete()  # type: ignore[misc]
 
     def _rest_of_an_answered_body(self) -> bool:
         return not self._message_is_whole and self.cycle is not None and self.cycle.response_complete

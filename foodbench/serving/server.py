@@ -20,7 +20,7 @@ from foodbench.serving.admission import WaitingRoom
 from foodbench.serving.answers import last_on_connection
 from foodbench.serving.app import build_app
 from foodbench.serving.bundle import BundleManifest
-from foodbench.serving.connections import limited_protocol
+from foodbench.serving.connections import Refusing, limited_protocol
 from foodbench.serving.draining import PROBE_PATHS, Traffic, until_unused
 from foodbench.serving.info import information
 from foodbench.serving.lifecycle import Lifecycle
@@ -131,7 +131,7 @@ class _Replica:
                     service.limits,
                     metrics.count_shed_connection,
                     metrics.count_used_connection,
-                    self._refuse_at_once,
+                    Refusing(is_full=lambda: room.is_full, refuse=self._refuse),
                 ),
                 ws="none",
                 lifespan="off",
@@ -196,7 +196,7 @@ class _Replica:
         await until_unused(self._traffic, least_s=self._service.drain_s, linger_s=self._service.linger_s)
         self._end()
 
-    def _refuse_at_once(self, method: str, path: str) -> bytes | None:
+    def _refuse(self, method: str, path: str) -> bytes | None:
         if not self._predictions.sheds(method, path):
             return None
         self._lifecycle.requests += 1
