@@ -64,10 +64,11 @@ def limited_protocol(
         return refusal
 
     def build(*, server_state: Any, **rest: Any) -> asyncio.Protocol:
-        full: Callable[[], asyncio.Protocol] = partial(limited, server_state=server_state, **settings, **rest)
-        if not refusing.is_full():
-            return full()
-        return Doorkeeper(full, server_state.connections, refuse, SETTLE_S)
+        def full() -> asyncio.Protocol:
+            protocol: asyncio.Protocol = limited(server_state=server_state, **settings, **rest)
+            return protocol
+
+        return Doorkeeper(full, server_state.connections, refuse, SETTLE_S) if refusing.is_full() else full()
 
     return cast("type[asyncio.Protocol]", build)
 

@@ -32,7 +32,7 @@ class Metrics:
     def __init__(self, queue_depth: Callable[[], int]) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter(
+        requests = Counter(
             "foodbench_requests", "Requests for a prediction, by outcome.", ["route", "outcome"], registry=self.registry
         )
         self._connections_shed = Counter(
@@ -68,13 +68,15 @@ class Metrics:
         )
         depth = Gauge("foodbench_queue_depth", "Requests that wait for a worker.", registry=self.registry)
         depth.set_function(queue_depth)
-        for route in ("predict", "test"):
-            for outcome in ("ok", "refused", "shed", "expired", "client-gone", "error"):
-                self._requests.labels(route, outcome)
+        outcomes = ("ok", "refused", "shed", "expired", "client-gone", "error")
+        # Kept: finding a counter by its labels would be part of what every refusal costs.
+        self._ended = {
+            (route, outcome): requests.labels(route, outcome) for route in ("predict", "test") for outcome in outcomes
+        }
 
     def count(self, route: str, outcome: Outcome) -> None:
         """Count a request that has ended."""
-        self._requests.labels(route, outcome).inc()
+        self._ended[route, outcome].inc()
 
     def count_shed_connection(self) -> None:
         """Count a connection that was refused because there were too many."""

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.tensorflow
 def test_a_recipe_is_taken_apart(tmp_path: Path, base_weights: Path) -> None:
     experiment = tmp_path / "small.toml"
     text = TINY.read_text().replace('weights = "none"', f'weights = "{base_weights}"')
-    recipe = "fine_tuning = { epochs = 1 }\nearly_stopping_patience_epochs = \"none\""
+    recipe = 'fine_tuning = { epochs = 1 }\nearly_stopping_patience_epochs = "none"'
     experiment.write_text(text.replace("fine_tuning = { epochs = 0 }", recipe))
     done = foodbench("ablate", "small", "-e", str(experiment), "--rounds", "2", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

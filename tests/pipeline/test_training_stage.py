@@ -28,6 +28,10 @@ def trained(store: Store, spec: ModelSpec, progress: Heard | None = None) -> Mod
     return train(spec, draw_dataset(store), store, weights_directory=None, progress=progress or Silent())
 
 
+SPEC = tiny_spec(recipe=tiny_recipe(augmentation=Augmentation()))
+"""All that is random in a training: initial weights, order, augmentation."""
+
+
 @dataclass(frozen=True)
 class Once:
     """One model, trained once for several tests."""
@@ -41,7 +45,7 @@ class Once:
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     """A store with the tiny model in it."""
     store, progress = Store(tmp_path_factory.mktemp("once")), Heard()
-    return Once(store, trained(store, tiny_spec(), progress), progress)
+    return Once(store, trained(store, SPEC, progress), progress)
 
 
 def test_random_weights_are_trained_as_a_whole_and_say_so(once: Once) -> None:
@@ -72,17 +76,23 @@ def test_the_stored_model_takes_scaled_images_and_answers_as_it_was_evaluated(on
 
 def test_what_the_store_has_is_not_trained_again(once: Once) -> None:
     progress = Heard()
-    assert trained(once.store, tiny_spec(), progress) == once.artifact
+    assert trained(once.store, SPEC, progress) == once.artifact
     assert not any("Training" in description for description, _, _ in progress.steps)
 
 
 @pytest.mark.parametrize(
-    "changed", [{"recipe": tiny_recipe(seed=2)}, {"name": "other"}, {"scaling": "zero-to-one"}, {"input_size_px": 64}]
+    "changed",
+    [
+        {"recipe": tiny_recipe(augmentation=Augmentation(), seed=2)},
+        {"name": "other"},
+        {"scaling": "zero-to-one"},
+        {"input_size_px": 64},
+    ],
 )
 def test_another_specification_is_another_model(once: Once, changed: dict[str, Any]) -> None:
     dataset, random = draw_dataset(once.store), InitialWeights(WeightsUsed(kind="random"), None)
-    assert model_digest(resolve(tiny_spec()), dataset, random) == once.artifact.digest
-    assert model_digest(resolve(tiny_spec(**changed)), dataset, random) != once.artifact.digest
+    assert model_digest(resolve(SPEC), dataset, random) == once.artifact.digest
+    assert model_digest(resolve(SPEC.model_copy(update=changed)), dataset, random) != once.artifact.digest
 
 
 def test_weights_not_at_hand_are_random_with_a_token_training_and_say_so(
@@ -101,9 +111,8 @@ def test_weights_not_at_hand_are_random_with_a_token_training_and_say_so(
     assert any("the ImageNet weights of MobileNetV2 are not at hand" in line for line in progress.lines)
 
 
-def test_equal_seeds_train_equal_models(tmp_path: Path) -> None:
-    augmented = tiny_spec(recipe=tiny_recipe(augmentation=Augmentation()))
-    first, second = (trained(Store(tmp_path / name), augmented) for name in ("first", "second"))
+def test_equal_seeds_train_equal_models(once: Once, store: Store) -> None:
+    first, second = once.artifact, trained(store, SPEC)
     assert [epoch.training_loss for epoch in first.epochs] == [epoch.training_loss for epoch in second.epochs]
     assert first.evaluation == second.evaluation
 
