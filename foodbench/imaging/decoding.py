@@ -141,16 +141,16 @@ def _open(data: bytes, most_pixels: int) -> Image.Image:
     if image.width * image.height > most_pixels:
         raise _too_large(f"{image.width} x {image.height} pixels are more than the {most_pixels} that are decoded")
     # The first count is quick and never too low; a film behind the picture, as phones append one, makes it too high.
-    if image.format == "JPEG" and _most_scans(data) > MOST_SCANS and _scans(data) > MOST_SCANS:
+    if image.format == "JPEG" and _scan_markers(data) > MOST_SCANS and _scans(data) > MOST_SCANS:
         raise ImageError(f"a JPEG of more than {MOST_SCANS} scans is not decoded")
     return image
 
 
-def _most_scans(data: bytes) -> int:
+def _scan_markers(data: bytes) -> int:
     """Return how often the marker occurs anywhere, in a ninth of the time that ``bytes.count`` takes."""
     marker = int.from_bytes(START_OF_SCAN, "little")
-    halves = (np.frombuffer(data, "<u2", count=(len(data) - start) // 2, offset=start) for start in (0, 1))
-    return sum(int(np.count_nonzero(half == marker)) for half in halves)
+    pairs = (np.frombuffer(data, "<u2", count=(len(data) - start) // 2, offset=start) for start in (0, 1))
+    return sum(int(np.count_nonzero(at == marker)) for at in pairs)
 
 
 def _scans(jpeg: bytes) -> int:

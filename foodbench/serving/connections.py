@@ -55,7 +55,7 @@ def limited_protocol(
     settings = {"limits": limits, "on_shed": on_shed, "on_used": on_used}
     if _HeadsOfHttpTools not in bases:
         return cast("type[asyncio.Protocol]", partial(limited, **settings))
-    from foodbench.serving.doorkeeper import Door, Doorkeeper
+    from foodbench.serving.doorkeeper import Doorkeeper
 
     def refuse(method: str, path: str) -> bytes | None:
         refusal = refusing.refuse(method, path)
@@ -63,14 +63,12 @@ def limited_protocol(
             on_used()
         return refusal
 
-    door = Door(refuse, SETTLE_S)
-
     def build(*, server_state: Any, **rest: Any) -> asyncio.Protocol:
         def full() -> asyncio.Protocol:
             protocol: asyncio.Protocol = limited(server_state=server_state, **settings, **rest)
             return protocol
 
-        return Doorkeeper(door, full, server_state.connections) if refusing.is_full() else full()
+        return Doorkeeper(full, server_state.connections, refuse, SETTLE_S) if refusing.is_full() else full()
 
     return cast("type[asyncio.Protocol]", build)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from foodbench.serving.doorkeeper import Door, Doorkeeper
+from foodbench.serving.doorkeeper import Doorkeeper
 
 WHOLE = b"GET /test?x=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
 REFUSAL = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
@@ -68,7 +68,7 @@ class Full(asyncio.Protocol):
         self.is_shut_down = True
 
 
-class Visit:
+class Door:
     """A doorkeeper at a connection."""
 
     def __init__(self, *, refusal: bytes | None = REFUSAL, most_s: float = 60) -> None:
@@ -80,19 +80,19 @@ class Visit:
             self.asked.append((method, path))
             return refusal
 
-        self.keeper = Doorkeeper(Door(refuse, most_s), Full, self.connections)
+        self.keeper = Doorkeeper(Full, self.connections, refuse, most_s)
         self.keeper.connection_made(self.transport)  # type: ignore[arg-type]
         assert self.connections == {self.keeper}
 
 
 @in_a_loop
 async def test_a_whole_request_is_refused_and_its_connection_ended() -> None:
-    visit = Visit()
-    visit.keeper.data_received(WHOLE)
-    assert visit.asked == [("GET", "/test")]
-    assert (visit.transport.written, visit.transport.closed) == (REFUSAL, True)
-    assert visit.transport.protocol is None
-    assert visit.connections == set()
+    door = Door()
+    door.keeper.data_received(WHOLE)
+    assert door.asked == [("GET", "/test")]
+    assert (door.transport.written, door.transport.closed) == (REFUSAL, True)
+    assert door.transport.protocol is None
+    assert door.connections == set()
 
 
 @pytest.mark.parametrize(
@@ -107,42 +107,42 @@ async def test_a_whole_request_is_refused_and_its_connection_ended() -> None:
 )
 @in_a_loop
 async def test_what_it_cannot_refuse_is_handed_over_as_it_came(data: bytes) -> None:
-    visit = Visit()
-    visit.keeper.data_received(data)
-    assert visit.asked == []
-    assert (visit.transport.written, visit.transport.closed) == (b"", False)
-    assert isinstance(visit.transport.protocol, Full)
-    assert visit.transport.protocol.transport is visit.transport
-    assert visit.transport.protocol.received == data
-    assert visit.connections == set()
+    door = Door()
+    door.keeper.data_received(data)
+    assert door.asked == []
+    assert (door.transport.written, door.transport.closed) == (b"", False)
+    assert isinstance(door.transport.protocol, Full)
+    assert door.transport.protocol.transport is door.transport
+    assert door.transport.protocol.received == data
+    assert door.connections == set()
 
 
 @in_a_loop
 async def test_what_is_not_to_be_refused_is_handed_over() -> None:
-    visit = Visit(refusal=None)
-    visit.keeper.data_received(WHOLE)
-    assert visit.transport.protocol.received == WHOLE
+    door = Door(refusal=None)
+    door.keeper.data_received(WHOLE)
+    assert door.transport.protocol.received == WHOLE
 
 
 @in_a_loop
 async def test_a_connection_that_says_nothing_is_handed_over_after_a_while() -> None:
-    visit = Visit(most_s=0)
+    door = Door(most_s=0)
     await past_due_timers()
-    assert visit.transport.protocol.received == b""
-    assert visit.connections == set()
+    assert door.transport.protocol.received == b""
+    assert door.connections == set()
 
 
 @in_a_loop
 async def test_the_full_protocol_is_told_of_the_server_s_end() -> None:
-    visit = Visit()
-    visit.keeper.shutdown()
-    assert visit.transport.protocol.is_shut_down
+    door = Door()
+    door.keeper.shutdown()
+    assert door.transport.protocol.is_shut_down
 
 
 @in_a_loop
 async def test_a_connection_lost_is_forgotten() -> None:
-    visit = Visit(most_s=0)
-    visit.keeper.connection_lost(None)
+    door = Door(most_s=0)
+    door.keeper.connection_lost(None)
     await past_due_timers()
-    assert visit.transport.protocol is None
-    assert visit.connections == set()
+    assert door.transport.protocol is None
+    assert door.connections == set()
