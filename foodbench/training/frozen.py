@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,23 +98,31 @@ class FrozenPart:
             )
 
     def _write(self, path: Path, examples: Examples, augment: Augmenter | None) -> None:
-        changed = None if augment is None else tf.function(augment, input_signature=[_batch_of(examples)])
         answer = inference_function(self.model)
-
-        def answers(batch: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-            wide: npt.NDArray[np.float32] = answer(batch if changed is None else changed(batch)).numpy()
-            return wide.clip(-LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
-
         description = f"{self.description}: {path.stem}"
 
         def fill(array: npt.NDArray[Any]) -> None:
-            for start in range(0, len(examples), BATCH_SIZE):
-                batch = slice(start, start + BATCH_SIZE)
-                array[batch] = answers(examples.ready(examples.values[batch]))
-                self.progress.step(description, min(start + BATCH_SIZE, len(examples)), len(examples))
+            for number, batch in enumerate(_batches(examples, augment)):
+                start = number * BATCH_SIZE
+                end = min(start + BATCH_SIZE, len(examples))
+                array[start:end] = answer(batch).numpy().clip(-LARGEST_FLOAT16, LARGEST_FLOAT16)
+                self.progress.step(description, end, len(examples))
 
         write_array(path, self._shape(examples), np.float16, fill)
 
 
-def _batch_of(examples: Examples) -> Any:
-    return tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)
+def _batches(examples: Examples, augment: Augmenter | None) -> Iterator[Any]:
+    """Yield all examples in order, ready and augmented. The next batch is made meanwhile: augmenting takes one core."""
+    signature = [tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
+    changed = None if augment is None else tf.function(augment, input_signature=signature)
+
+    def batch(start: int) -> Any:
+        ready = examples.ready(examples.values[start : start + BATCH_SIZE])
+        return ready if changed is None else changed(ready)
+
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+        following = ahead.submit(batch, 0)
+        for start in range(BATCH_SIZE, len(examples), BATCH_SIZE):
+            current, following = following.result(), ahead.submit(batch, start)
+            yield current
+        yield following.result()
