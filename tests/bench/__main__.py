@@ -25,6 +25,7 @@ from .bundles import BenchModel, bundle_for, make_model
 from .ceiling import PLACEMENTS, measure_ceiling
 from .chaos import measure_chaos
 from .cycles import measure_cycles
+from .draws import compare_draws
 from .overload import measure_overload
 from .parallelism import measure_parallelism
 from .photographs import LARGE_PX, SMALL_PX, photograph
@@ -143,6 +144,13 @@ def training(bench: Bench) -> Iterator[Table]:
     yield from compare_training(bench.data, bench.weights, bench.training, bench.directory)
 
 
+def draws(bench: Bench) -> Iterator[Table]:
+    if bench.data is None or bench.weights is None:
+        sys.stderr.write("draws: needs photographs (--data) and ImageNet weights (--weights); left out\n")
+        return
+    yield compare_draws(bench.data, bench.weights, bench.training, bench.directory)
+
+
 COMPUTERS: tuple[Runtime, ...] = ("litert-int8", "litert", "openvino-int8", "openvino-f32", "onnx", "keras")
 
 
@@ -172,6 +180,7 @@ QUESTIONS: dict[str, Callable[[Bench], Iterator[Table]]] = {
     "cycles": cycles,
     "chaos": chaos,
     "training": training,
+    "draws": draws,
     "parallelism": parallelism,
     "batching": batching,
 }
@@ -236,11 +245,11 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=None if photographs is None else Path(photographs),
         metavar="PATH",
-        help="folder or archive of photographs, else FOODBENCH_DATA (training)",
+        help="folder or archive of photographs, else FOODBENCH_DATA (training, draws)",
     )
-    add("--images-per-class", type=int, default=300, metavar="N", help="to train on (training; %(default)s)")
-    add("--input-size-px", type=int, default=224, metavar="N", help="of the network (training; %(default)s)")
-    add("--seeds", type=int, default=3, metavar="N", help="to repeat with (training; %(default)s)")
+    add("--images-per-class", type=int, default=300, metavar="N", help="to train on (training, draws; %(default)s)")
+    add("--input-size-px", type=int, default=224, metavar="N", help="of the network (training, draws; %(default)s)")
+    add("--seeds", type=int, default=3, metavar="N", help="to repeat with (training, draws; %(default)s)")
     add("--directory", type=Path, metavar="DIR", help="keep models and bundles here")
     return parser
 

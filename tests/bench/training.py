@@ -23,11 +23,11 @@ from foodbench.training.catalogue import find_backbone, weights_file_names
 
 from .tables import Goal, Table
 
-__all__ = ["TrainingSize", "compare_training"]
+__all__ = ["CACHED_DRAWS", "EPOCHS", "TrainingSize", "as_folder", "compare_training", "difference", "spec_of"]
 
 EPOCHS = 20
 
-CACHED_DRAWS = 5
+CACHED_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -57,17 +57,18 @@ def compare_training(archive: Path, weights: Path, size: TrainingSize, directory
         size: How much.
         directory: For the photographs as a folder, which is what the notebook takes.
     """
-    folder = _as_folder(archive, size, directory)
+    folder = as_folder(archive, size, directory)
     images = sum(1 for _ in (folder / "training").rglob("*.*"))
     for augmentation in (None, Augmentation()):
         pairs = []
         for seed in range(1, 2 if augmentation is None else size.seeds + 1):
-            spec = _spec(augmentation, seed, size)
+            spec = spec_of(augmentation, seed, size)
             pairs.append((_notebook(folder, weights, spec), _foodbench(folder, weights, spec, directory)))
         yield _table(pairs, images, augmentation, size)
 
 
-def _spec(augmentation: Augmentation | None, seed: int, size: TrainingSize) -> ModelSpec:
+def spec_of(augmentation: Augmentation | None, seed: int, size: TrainingSize) -> ModelSpec:
+    """Return the model that both sides train: its head alone, every epoch of it."""
     recipe = Recipe(
         seed=seed,
         augmentation=augmentation,
@@ -79,7 +80,7 @@ def _spec(augmentation: Augmentation | None, seed: int, size: TrainingSize) -> M
     return ModelSpec(name="bench", backbone="MobileNetV2", width=1.0, input_size_px=size.input_size_px, recipe=recipe)
 
 
-def _as_folder(archive: Path, size: TrainingSize, directory: Path) -> Path:
+def as_folder(archive: Path, size: TrainingSize, directory: Path) -> Path:
     """Copy the images that foodbench would use, up to ``size``, into class folders."""
     dataset = prepare(DataSpec(label="photographs", path=str(archive)), Store(directory / "prepared"), Silent())
     folder = directory / "photographs"
@@ -133,9 +134,19 @@ def _table(
         ("ratio, median of pairs", Goal(least=5, unit="x").verdict(ratio)),
         ("usual notebook, validation accuracy, mean", f"{accuracies[0]:.4f}"),
         ("foodbench, validation accuracy, mean", as_accurate.verdict(accuracies[1])),
+        (
+            "difference, points (standard error)",
+            difference([ours.accuracy - usual.accuracy for usual, ours in pairs]),
+        ),
     )
     title = (
         f"Head phase of MobileNetV2 at {size.input_size_px} px, {draws}: "
         f"{images} photographs, {EPOCHS} epochs, {len(pairs)} seed{'s' * (len(pairs) > 1)}"
     )
     return Table(title, ("", "measured"), rows)
+
+
+def difference(accuracies: list[float]) -> str:
+    """Return the mean of paired differences of accuracy in points, with its standard error where there are several."""
+    error = f" ({100 * statistics.stdev(accuracies) / len(accuracies) ** 0.5:.2f})" if len(accuracies) > 1 else ""
+    return f"{100 * statistics.mean(accuracies):+.2f}{error}"

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from foodbench.records.models import Calibration, EpochMetrics, ModelArtifact
 from foodbench.report.plots.canvas import BLUE, GREY, VERMILLION, headline, new_figure
@@ -17,6 +18,7 @@ __all__ = ["draw_confusion", "draw_curves", "draw_reliability"]
 
 MOST_CLASSES_WITH_COUNTS = 25
 LETTERS_IN_LINE = 110
+LABEL_HEIGHTS = (0.5, 0.2, 0.8)
 
 
 def draw_curves(model: ModelArtifact) -> Figure:
@@ -31,6 +33,8 @@ def draw_curves(model: ModelArtifact) -> Figure:
     )
     accuracy.set_ylim(0, 1.02)
     loss.set_ylim(0, 1.05 * loss.dataLim.y1)
+    _mark_boundary(accuracy, model)
+    _mark_boundary(loss, model)
     headline(accuracy, f"Training of {model.spec.name}", _marks(model))
     accuracy.legend(loc="lower right", fontsize=8, frameon=True, framealpha=0.9, edgecolor="none")
     return figure
@@ -60,20 +64,33 @@ def _draw_metric(
     axes.set_ylabel(name)
     axes.set_xlim(0.5, len(epochs) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    first_phase = sum(epoch.phase == "head" for epoch in epochs)
-    if 0 < first_phase < len(epochs):
-        axes.axvline(first_phase + 0.5, color=GREY, linewidth=1.0, linestyle=":")
-        axes.annotate(
-            "fine-tuning",
-            (first_phase + 0.5, 0.5),
-            (4, 0),
-            xycoords=axes.get_xaxis_transform(),
-            textcoords="offset points",
-            rotation=90,
-            verticalalignment="center",
-            fontsize=8,
-            color=GREY,
-        )
+
+
+def _mark_boundary(axes: Axes, model: ModelArtifact) -> None:
+    first_phase = sum(epoch.phase == "head" for epoch in model.epochs)
+    if not 0 < first_phase < len(model.epochs):
+        return
+    around = slice(first_phase - 1, first_phase + 2)
+    # Before the line itself is one of them.
+    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=float)[around] for line in axes.lines])
+    low, high = axes.get_ylim()
+    axes.axvline(first_phase + 0.5, color=GREY, linewidth=1.0, linestyle=":")
+    axes.annotate(
+        "fine-tuning",
+        (first_phase + 0.5, _clear_height((drawn - low) / (high - low))),
+        (4, 0),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        rotation=90,
+        verticalalignment="center",
+        fontsize=8,
+        color=GREY,
+    )
+
+
+def _clear_height(taken: NDArray[np.float64]) -> float:
+    """Return the one of three heights, in parts of the axes, that is farthest from those taken."""
+    return max(LABEL_HEIGHTS, key=lambda height: float(np.min(np.abs(taken - height))))
 
 
 def draw_confusion(model: ModelArtifact) -> Figure:
