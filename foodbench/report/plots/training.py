@@ -18,7 +18,8 @@ __all__ = ["draw_confusion", "draw_curves", "draw_reliability"]
 
 MOST_CLASSES_WITH_COUNTS = 25
 LETTERS_IN_LINE = 110
-LABEL_HEIGHTS = (0.5, 0.2, 0.8)
+LABEL_HEIGHTS = (0.5, 0.3, 0.8)
+"""In parts of the axes; all are above the legend."""
 
 
 def draw_curves(model: ModelArtifact) -> Figure:
