@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,25 @@ class FrozenPart:
         wanted = {f"{self.name}-training-{number}": examples for number, examples in enumerate(before, start=1)}
         wanted[f"{self.name}-validation"] = inputs.validation
         self._refuse_without_space(wanted)
+        augmented = _compiled(inputs.augment, inputs.validation)
         for number, (name, examples) in enumerate(wanted.items(), start=1):
             path = self._path(name)
-            if not path.exists():
-                augment = inputs.augment if number <= len(before) else None
-                if augment is not None:
-                    augment.begin(number)
-                self._write(path, examples, augment)
+            if path.exists():
+                continue
+            if inputs.augment is not None and number <= len(before):
+                inputs.augment.begin(number)
+                self._write(path, examples, augmented)
+            else:
+                self._write(path, examples, _as_it_is)
         *answered, validation = (
             as_it_is(np.load(self._path(name), mmap_mode="r"), examples.labels) for name, examples in wanted.items()
         )
         return Inputs(answered, validation)
+
+    @cached_property
+    def _answer(self) -> Callable[[Any], Any]:
+        # Once for all files: it takes as long as a hundred images do.
+        return inference_function(self.model)
 
     def _path(self, name: str) -> Path:
         return self.directory / f"{name}.npy"
@@ -97,28 +106,24 @@ class FrozenPart:
                 "Lower recipe.augmentation_draws, free some disk space, or choose another folder with --results",
             )
 
-    def _write(self, path: Path, examples: Examples, augment: Augmenter | None) -> None:
-        answer = inference_function(self.model)
+    def _write(self, path: Path, examples: Examples, change: Callable[[Any], Any]) -> None:
         description = f"{self.description}: {path.stem}"
 
         def fill(array: npt.NDArray[Any]) -> None:
-            for number, batch in enumerate(_batches(examples, augment)):
+            for number, batch in enumerate(_batches(examples, change)):
                 start = number * BATCH_SIZE
                 end = min(start + BATCH_SIZE, len(examples))
-                array[start:end] = answer(batch).numpy().clip(-LARGEST_FLOAT16, LARGEST_FLOAT16)
+                array[start:end] = self._answer(batch).numpy().clip(-LARGEST_FLOAT16, LARGEST_FLOAT16)
                 self.progress.step(description, end, len(examples))
 
         write_array(path, self._shape(examples), np.float16, fill)
 
 
-def _batches(examples: Examples, augment: Augmenter | None) -> Iterator[Any]:
-    """Yield all examples in order, ready and augmented. The next batch is made meanwhile: augmenting takes one core."""
-    signature = [tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
-    changed = None if augment is None else tf.function(augment, input_signature=signature)
+def _batches(examples: Examples, change: Callable[[Any], Any]) -> Iterator[Any]:
+    """Yield all examples in order, ready and changed. The next batch is made meanwhile: augmenting takes one core."""
 
     def batch(start: int) -> Any:
-        ready = examples.ready(examples.values[start : start + BATCH_SIZE])
-        return ready if changed is None else changed(ready)
+        return change(examples.ready(examples.values[start : start + BATCH_SIZE]))
 
     with ThreadPoolExecutor(max_workers=1) as ahead:
         following = ahead.submit(batch, 0)
@@ -126,3 +131,16 @@ def _batches(examples: Examples, augment: Augmenter | None) -> Iterator[Any]:
             current, following = following.result(), ahead.submit(batch, start)
             yield current
         yield following.result()
+
+
+def _compiled(augment: Augmenter | None, examples: Examples) -> Callable[[Any], Any]:
+    if augment is None:
+        return _as_it_is
+    compiled: Callable[[Any], Any] = tf.function(
+        augment, input_signature=[tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
+    )
+    return compiled
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
