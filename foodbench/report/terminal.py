@@ -72,7 +72,7 @@ def render_main_figures(summary: Summary) -> Group:
 
 
 def _table(summary: Summary, shown: slice) -> Table:
-    more = f" ({shown.start + 1} to {min(shown.stop, len(summary.variants))} of {len(summary.variants)} variants)"
+    more = f" (columns {shown.start + 1} to {min(shown.stop, len(summary.variants))} of {len(summary.variants)})"
     title = summary.title + (more if len(summary.variants) > shown.stop - shown.start else "")
     table = Table(
         title=Text(title),
