@@ -69,7 +69,7 @@ class FrozenPart:
         wanted = {f"{self.name}-training-{number}": examples for number, examples in enumerate(before, start=1)}
         wanted[f"{self.name}-validation"] = inputs.validation
         self._refuse_without_space(wanted)
-        augmented = _compiled(inputs.augment, inputs.validation)
+        augmented = None if inputs.augment is None else _compiled(inputs.augment, inputs.draws[0])
         for number, (name, examples) in enumerate(wanted.items(), start=1):
             path = self._path(name)
             if path.exists():
@@ -78,7 +78,7 @@ class FrozenPart:
                 inputs.augment.begin(number)
                 self._write(path, examples, augmented)
             else:
-                self._write(path, examples, _as_it_is)
+                self._write(path, examples)
         *answered, validation = (
             as_it_is(np.load(self._path(name), mmap_mode="r"), examples.labels) for name, examples in wanted.items()
         )
@@ -106,11 +106,11 @@ class FrozenPart:
                 "Lower recipe.augmentation_draws, free some disk space, or choose another folder with --results",
             )
 
-    def _write(self, path: Path, examples: Examples, change: Callable[[Any], Any]) -> None:
+    def _write(self, path: Path, examples: Examples, augmented: Callable[[Any], Any] | None = None) -> None:
         description = f"{self.description}: {path.stem}"
 
         def fill(array: npt.NDArray[Any]) -> None:
-            for number, batch in enumerate(_batches(examples, change)):
+            for number, batch in enumerate(_batches(examples, augmented)):
                 start = number * BATCH_SIZE
                 end = min(start + BATCH_SIZE, len(examples))
                 array[start:end] = self._answer(batch).numpy().clip(-LARGEST_FLOAT16, LARGEST_FLOAT16)
@@ -119,11 +119,12 @@ class FrozenPart:
         write_array(path, self._shape(examples), np.float16, fill)
 
 
-def _batches(examples: Examples, change: Callable[[Any], Any]) -> Iterator[Any]:
-    """Yield all examples in order, ready and changed. The next batch is made meanwhile: augmenting takes one core."""
+def _batches(examples: Examples, augmented: Callable[[Any], Any] | None) -> Iterator[Any]:
+    """Yield all examples in order, ready and augmented. The next batch is made meanwhile: augmenting takes one core."""
 
     def batch(start: int) -> Any:
-        return change(examples.ready(examples.values[start : start + BATCH_SIZE]))
+        ready = examples.ready(examples.values[start : start + BATCH_SIZE])
+        return ready if augmented is None else augmented(ready)
 
     with ThreadPoolExecutor(max_workers=1) as ahead:
         following = ahead.submit(batch, 0)
@@ -133,14 +134,7 @@ def _batches(examples: Examples, change: Callable[[Any], Any]) -> Iterator[Any]:
         yield following.result()
 
 
-def _compiled(augment: Augmenter | None, examples: Examples) -> Callable[[Any], Any]:
-    if augment is None:
-        return _as_it_is
-    compiled: Callable[[Any], Any] = tf.function(
-        augment, input_signature=[tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
-    )
+def _compiled(augment: Augmenter, examples: Examples) -> Callable[[Any], Any]:
+    signature = [tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32)]
+    compiled: Callable[[Any], Any] = tf.function(augment, input_signature=signature)
     return compiled
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch

@@ -17,7 +17,7 @@ from foodbench.training.frozen import FrozenPart, Inputs
 from foodbench.training.phases import Phase, PhaseResult, run_phase
 from foodbench.training.splitting import Cut, cut_before_last
 
-__all__ = ["NOTHING_TRAINED", "TrainedPhases", "follow_recipe"]
+__all__ = ["NOTHING_TRAINED", "TrainedPhases", "follow_recipe", "head_phase"]
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class _Work:
 
 
 def _train_head(work: _Work) -> PhaseResult:
-    phase = _head_phase(work.spec.recipe)
+    phase = head_phase(work.spec.recipe)
     if work.whole_model or not work.draws:
         work.classifier.base.trainable = work.whole_model
         return work.run(work.classifier.model, phase, work.images, "whole model" if work.whole_model else "head")
@@ -131,7 +131,7 @@ def _train_head(work: _Work) -> PhaseResult:
 def _fine_tune(work: _Work, first: PhaseResult) -> PhaseResult:
     tuning = work.spec.recipe.fine_tuning
     phase = replace(
-        _head_phase(work.spec.recipe),
+        head_phase(work.spec.recipe),
         name="fine-tuning",
         epochs=tuning.epochs,
         learning_rate=tuning.learning_rate,
@@ -147,7 +147,8 @@ def _fine_tune(work: _Work, first: PhaseResult) -> PhaseResult:
     return work.run(work.cut.model, phase, inputs, "fine-tuning")
 
 
-def _head_phase(recipe: Recipe) -> Phase:
+def head_phase(recipe: Recipe) -> Phase:
+    """Return what the first phase is to do."""
     return Phase(
         name="head",
         epochs=recipe.head.epochs,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from foodbench.training.batches import Examples
     from foodbench.training.recipe import TrainedPhases
 
-__all__ = ["model_digest", "train"]
+__all__ = ["model_digest", "scaled_splits", "train"]
 
 TRAINING_VERSION = 3
 """Part of every digest. Raised when the same specification begins to give another model."""
@@ -115,7 +115,7 @@ def _train_anew(
         progress.say(f"{spec.name}: {spec.backbone} is a classifier of these classes already. It is taken as it is")
     elif replicas > 1:
         progress.say(f"{spec.name}: {replicas} GPUs share every batch")
-    images = _scaled_images(spec, dataset, store, progress)
+    images = scaled_splits(spec, dataset, store, progress)
     began_s = time.monotonic()
     # What training keeps to go on from stays until the model is stored: whatever fails after it costs no epoch.
     with store.unfinished_directory(store.model_directory(digest)) as unfinished:
@@ -183,7 +183,8 @@ def _phases_of(
     )
 
 
-def _scaled_images(spec: ModelSpec, dataset: Dataset, store: Store, progress: Progress) -> Callable[[Split], Examples]:
+def scaled_splits(spec: ModelSpec, dataset: Dataset, store: Store, progress: Progress) -> Callable[[Split], Examples]:
+    """Return what gives a split's images as ``spec`` (resolved) takes them, decoded when they are first asked for."""
     from foodbench.data.arrays import load_arrays
     from foodbench.training.batches import scaled_images
 

@@ -139,16 +139,19 @@ def chaos(bench: Bench) -> Iterator[Table]:
 
 def training(bench: Bench) -> Iterator[Table]:
     if bench.data is None or bench.weights is None:
-        sys.stderr.write("training: needs photographs (--data) and ImageNet weights (--weights); left out\n")
-        return
-    yield from compare_training(bench.data, bench.weights, bench.training, bench.directory)
+        return _left_out("training")
+    return compare_training(bench.data, bench.weights, bench.training, bench.directory)
 
 
 def draws(bench: Bench) -> Iterator[Table]:
     if bench.data is None or bench.weights is None:
-        sys.stderr.write("draws: needs photographs (--data) and ImageNet weights (--weights); left out\n")
-        return
-    yield compare_draws(bench.data, bench.weights, bench.training, bench.directory)
+        return _left_out("draws")
+    return iter((compare_draws(bench.data, bench.weights, bench.training, bench.directory),))
+
+
+def _left_out(question: str) -> Iterator[Table]:
+    sys.stderr.write(f"{question}: needs photographs (--data) and ImageNet weights (--weights); left out\n")
+    return iter(())
 
 
 COMPUTERS: tuple[Runtime, ...] = ("litert-int8", "litert", "openvino-int8", "openvino-f32", "onnx", "keras")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from foodbench.data import prepare
@@ -10,11 +12,12 @@ from foodbench.isolation import run_isolated
 from foodbench.progress import Progress, Silent
 from foodbench.records.experiments import Augmentation, DataSpec, ModelSpec
 from foodbench.store import Store
-from foodbench.training.catalogue import resolve, scaling_of
+from foodbench.training.catalogue import resolve
+from foodbench.training.stage import scaled_splits
 from foodbench.training.weights import find_weights
 
-from .tables import Table
-from .training import CACHED_DRAWS, EPOCHS, TrainingSize, as_folder, difference, spec_of
+from .tables import Table, in_points
+from .training import CACHED_DRAWS, EPOCHS, TrainingSize, as_folder, spec_of
 
 __all__ = ["compare_draws"]
 
@@ -34,15 +37,24 @@ def compare_draws(archive: Path, weights: Path, size: TrainingSize, directory: P
     folder = as_folder(archive, size, directory)
     images = sum(1 for _ in (folder / "training").rglob("*.*"))
     spec = spec_of(Augmentation(), 1, size)
-    accuracies = run_isolated(
-        _accuracies, folder, weights, spec, size.seeds, directory, progress=Silent(), doing="that trains for the bench"
-    )
+    # Answers of the base are taken as they lie: those of other photographs must not be there.
+    with tempfile.TemporaryDirectory(dir=directory) as fresh:
+        accuracies = run_isolated(
+            _accuracies,
+            folder,
+            weights,
+            spec,
+            size.seeds,
+            Path(fresh),
+            progress=Silent(),
+            doing="that trains for the bench",
+        )
     anew = accuracies[EPOCHS]
     rows = tuple(
         (
             "new in every epoch" if count == EPOCHS else str(count),
             f"{statistics.mean(reached):.4f}",
-            "" if count == EPOCHS else difference([one - other for one, other in zip(reached, anew, strict=True)]),
+            "" if count == EPOCHS else in_points([one - other for one, other in zip(reached, anew, strict=True)]),
         )
         for count, reached in accuracies.items()
     )
@@ -56,49 +68,29 @@ def compare_draws(archive: Path, weights: Path, size: TrainingSize, directory: P
 def _accuracies(
     folder: Path, weights: Path, spec: ModelSpec, seeds: int, directory: Path, *, progress: Progress
 ) -> dict[int, list[float]]:
-    from foodbench.data.arrays import load_arrays
     from foodbench.keras_door import keras
     from foodbench.training.augmentation import build_augmenter
     from foodbench.training.backbones import build_classifier
-    from foodbench.training.batches import scaled_images
     from foodbench.training.frozen import FrozenPart, Inputs
-    from foodbench.training.phases import Phase, run_phase
+    from foodbench.training.phases import run_phase
+    from foodbench.training.recipe import head_phase
 
     spec = resolve(spec)
-    store = Store(directory / "draws")
+    store = Store(directory)
     dataset = prepare(DataSpec(label="photographs", path=str(folder)), store, progress)
-    training, validation = (
-        scaled_images(
-            *load_arrays(
-                dataset,
-                split,
-                spec.input_size_px,
-                cache=store.arrays_directory(dataset.record.digest),
-                progress=progress,
-            ),
-            scaling_of(spec),
-        )
-        for split in ("training", "validation")
-    )
+    images = scaled_splits(spec, dataset, store, progress)
     classifier = build_classifier(spec, len(dataset.record.classes), find_weights(spec, weights).path)
-    augmenter = build_augmenter(spec.recipe.augmentation, spec.recipe.seed)
-    features = FrozenPart(classifier.features, "features", directory / "draws", "Features", progress).answers(
-        Inputs((training,), validation, augmenter), EPOCHS
+    plain = Inputs(
+        (images("training"),), images("validation"), build_augmenter(spec.recipe.augmentation, spec.recipe.seed)
     )
+    features = FrozenPart(classifier.features, "features", directory, "Features", progress).answers(plain, EPOCHS)
 
     def accuracy(count: int, seed: int) -> float:
         keras.utils.set_random_seed(seed)
-        turned = [features.draws[(seed + number) % EPOCHS] for number in range(count)]
-        phase = Phase(
-            name="head",
-            epochs=EPOCHS,
-            learning_rate=spec.recipe.head.learning_rate,
-            batch_size=spec.recipe.batch_size,
-            patience_epochs=EPOCHS,
-            seed=(seed,),
-        )
+        draws = [features.draws[(seed + number) % EPOCHS] for number in range(count)]
         head = keras.models.clone_model(classifier.head)
-        result = run_phase(head, phase, turned, features.validation, progress=progress, description="Training")
+        phase = replace(head_phase(spec.recipe), seed=(seed,))
+        result = run_phase(head, phase, draws, features.validation, progress=progress, description="Training")
         return result.kept.validation_accuracy
 
     return {count: [accuracy(count, seed) for seed in range(1, seeds + 1)] for count in COUNTS}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-__all__ = ["Goal", "Table", "mebibytes", "median_of"]
+__all__ = ["Goal", "Table", "in_points", "mebibytes", "median_of"]
 
 Measured = TypeVar("Measured")
 
@@ -57,3 +57,11 @@ def median_of(measured: Sequence[Measured], figure: Callable[[Measured], float])
 def mebibytes(size: float) -> str:
     """Return bytes as MiB, without decimals."""
     return f"{size / 2**20:.0f}"
+
+
+def in_points(differences: Sequence[float]) -> str:
+    """Return the mean of paired differences of accuracy in points, with its standard error where there are several."""
+    mean = f"{100 * statistics.mean(differences):+.2f}"
+    if len(differences) == 1:
+        return mean
+    return f"{mean} ({100 * statistics.stdev(differences) / len(differences) ** 0.5:.2f})"

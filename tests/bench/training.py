@@ -21,9 +21,9 @@ from foodbench.store import Store
 from foodbench.training import train
 from foodbench.training.catalogue import find_backbone, weights_file_names
 
-from .tables import Goal, Table
+from .tables import Goal, Table, in_points
 
-__all__ = ["CACHED_DRAWS", "EPOCHS", "TrainingSize", "as_folder", "compare_training", "difference", "spec_of"]
+__all__ = ["CACHED_DRAWS", "EPOCHS", "TrainingSize", "as_folder", "compare_training", "spec_of"]
 
 EPOCHS = 20
 
@@ -127,7 +127,7 @@ def _table(
     ratio = statistics.median(ours / usual for usual, ours in zip(*rates, strict=True))
     accuracies = [statistics.mean(one.accuracy for one in side) for side in zip(*pairs, strict=True)]
     # Without augmentation both train on the same; with it cached draws could be worse than new ones in every epoch.
-    as_accurate = Goal() if augmentation is None else Goal(least=round(accuracies[0], 4))
+    as_accurate = Goal() if augmentation is None else Goal(least=accuracies[0])
     rows = (
         ("usual notebook, images/s", f"{statistics.median(rates[0]):.0f}"),
         ("foodbench, images/s", f"{statistics.median(rates[1]):.0f}"),
@@ -136,7 +136,7 @@ def _table(
         ("foodbench, validation accuracy, mean", as_accurate.verdict(accuracies[1])),
         (
             "difference, points (standard error)",
-            difference([ours.accuracy - usual.accuracy for usual, ours in pairs]),
+            in_points([ours.accuracy - usual.accuracy for usual, ours in pairs]),
         ),
     )
     title = (
@@ -144,9 +144,3 @@ def _table(
         f"{images} photographs, {EPOCHS} epochs, {len(pairs)} seed{'s' * (len(pairs) > 1)}"
     )
     return Table(title, ("", "measured"), rows)
-
-
-def difference(accuracies: list[float]) -> str:
-    """Return the mean of paired differences of accuracy in points, with its standard error where there are several."""
-    error = f" ({100 * statistics.stdev(accuracies) / len(accuracies) ** 0.5:.2f})" if len(accuracies) > 1 else ""
-    return f"{100 * statistics.mean(accuracies):+.2f}{error}"

@@ -8,7 +8,7 @@ import pytest
 from bench.clients import Answered
 from bench.overload import cpu_of_a_refusal_s, settled_after_s
 from bench.photographs import LARGE_PX, SMALL_PX, photograph
-from bench.tables import Goal, Table, median_of
+from bench.tables import Goal, Table, in_points, median_of
 from PIL import Image
 
 
@@ -37,6 +37,12 @@ def test_a_table_is_markdown_with_aligned_columns() -> None:
 
 def test_a_median_is_of_one_figure() -> None:
     assert median_of([(1, 9.0), (2, 3.0), (3, 4.0)], lambda pair: pair[1]) == 4.0
+
+
+def test_differences_are_told_in_points_with_the_error_of_their_mean() -> None:
+    assert in_points([0.012]) == "+1.20"
+    assert in_points([-0.01, -0.01, -0.01]) == "-1.00 (0.00)"
+    assert in_points([0.00, 0.02]) == "+1.00 (1.00)"
 
 
 @pytest.mark.parametrize(("side_px", "least", "most"), [(LARGE_PX, 430_000, 460_000), (SMALL_PX, 16_000, 20_000)])

@@ -169,6 +169,21 @@ def test_the_boundary_between_the_phases_is_marked_where_there_are_two() -> None
         assert "fine-tuning" not in texts(draw_curves(one_phase))
 
 
+@pytest.mark.parametrize("best", [0.2, 0.4, 0.55, 0.82, 1.0])
+def test_the_boundarys_label_is_clear_of_curves_and_legend(best: float) -> None:
+    with style():
+        figure = draw_curves(builders.model_artifact(epochs=builders.epochs(best=best)))
+        as_png(figure)
+    for axes in figure.axes:
+        (label,) = [text for text in axes.texts if text.get_text() == "fine-tuning"]
+        taken = label.get_window_extent()
+        *curves, _boundary = axes.lines
+        for curve in curves:
+            assert not curve.get_transform().transform_path(curve.get_path()).intersects_bbox(taken, filled=False)
+        legend = axes.get_legend()
+        assert legend is None or not legend.get_window_extent().overlaps(taken)
+
+
 @pytest.mark.parametrize("classes", [1, 11, 60])
 def test_a_confusion_matrix_of_any_size_can_be_drawn(classes: int) -> None:
     names = tuple(f"class {number} with a rather long name" for number in range(classes))

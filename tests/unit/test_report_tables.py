@@ -55,6 +55,15 @@ def shown(summary: Summary, width: int) -> str:
     return console.file.getvalue()
 
 
+def test_columns_that_do_not_fit_come_below_and_the_title_says_which(summary: Summary) -> None:
+    titles = [line for line in shown(summary, 80).splitlines() if line.startswith(summary.title)]
+    assert [title.removeprefix(summary.title).strip() for title in titles] == [
+        "(columns 1 to 3 of 5)",
+        "(columns 4 to 5 of 5)",
+    ]
+    assert "columns" not in shown(summary, 200)
+
+
 def test_the_reports_rows_are_there_in_its_order(summary: Summary) -> None:
     labels = list(rows_of(summary))
     places = [labels.index(label) for label in REPORT_ROWS]
