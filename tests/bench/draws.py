@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from foodbench.analysis.rules.evidence import counted
 from foodbench.data import prepare
 from foodbench.isolation import run_isolated
 from foodbench.progress import Progress, Silent
@@ -60,7 +61,7 @@ def compare_draws(archive: Path, weights: Path, size: TrainingSize, directory: P
     )
     title = (
         f"Augmented versions taken in turn: head of MobileNetV2 at {size.input_size_px} px, {images} photographs, "
-        f"{EPOCHS} epochs, {size.seeds} seeds"
+        f"{EPOCHS} epochs, {counted(size.seeds, 'seed')}"
     )
     return Table(title, ("versions", "validation accuracy, mean", "to new ones, points (standard error)"), rows)
 

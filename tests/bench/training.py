@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from foodbench.analysis.rules.evidence import counted
 from foodbench.data import prepare
 from foodbench.isolation import run_isolated
 from foodbench.progress import Progress, Silent
@@ -141,6 +142,6 @@ def _table(
     )
     title = (
         f"Head phase of MobileNetV2 at {size.input_size_px} px, {draws}: "
-        f"{images} photographs, {EPOCHS} epochs, {len(pairs)} seed{'s' * (len(pairs) > 1)}"
+        f"{images} photographs, {EPOCHS} epochs, {counted(len(pairs), 'seed')}"
     )
     return Table(title, ("", "measured"), rows)
