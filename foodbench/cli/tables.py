@@ -132,7 +132,7 @@ def images_table(images: Iterable[ImageRef]) -> Table:
 
 def deployments_table(rows: Iterable[tuple[Deployment, DeploymentState | None]]) -> Table:
     """Return one row a deployment."""
-    table = _table("Deployments", "Id", "Variant", "Phase", "Ready", "URL", "CPU limit", "In front")
+    table = _table("Deployments", "Id", "Variant", "Phase", "Ready", "URL", "CPU limit", "In front", whole="URL")
     for deployment, state in rows:
         if state is None:
             table.add_row(deployment.id, deployment.variant.name, "gone", "0", "-", "-", "-")
@@ -272,8 +272,9 @@ def _backbone(spec: ModelSpec) -> str:
     return escape(spec.backbone) if spec.width is None else f"{escape(spec.backbone)} ×{spec.width:g}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def _table(title: str, *columns: str, whole: str = "") -> Table:
+    """Return a table without rows; the cells of the column ``whole`` are never broken, so that they can be copied."""
     table = Table(title=escape(title), title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == whole)
     return table
