@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -89,7 +88,7 @@ def shuffled_for_ever(
                     *_weights(len(chosen), len(shared), len(shared) / len(chosen), replicas),
                 )
 
-    return _pipeline(draws[0], _only_the_last(drawn), tf.data.INFINITE_CARDINALITY, replicas)
+    return _pipeline(draws[0], drawn, tf.data.INFINITE_CARDINALITY, replicas)
 
 
 def in_order(examples: Examples, batch_size: int, *, replicas: int = 1) -> Any:
@@ -132,29 +131,6 @@ def _weights(examples: int, shared: int, weight: float, replicas: int) -> tuple[
     return (np.where(np.arange(shared) < examples, weight, 0).astype(np.float32),)
 
 
-def _only_the_last(drawn: Callable[[], Iterator[Batch]]) -> Callable[[], Iterator[Batch]]:
-    """Let only the iteration begun last go on.
-
-    Under a strategy Keras begins one, takes a batch and drops it, which may still be drawing ahead when the
-    next begins: both would move on the same augmenter's random state.
-    """
-    lock = threading.Lock()
-    last = object()
-
-    def batches() -> Iterator[Batch]:
-        nonlocal last
-        mine = last = object()
-        draw = drawn()
-        while True:
-            with lock:
-                if last is not mine:
-                    return
-                batch = next(draw)
-            yield batch
-
-    return batches
-
-
 def _pipeline(examples: Examples, batches: Callable[[], Iterator[Batch]], cardinality: int, replicas: int) -> Any:
     signature = [
         tf.TensorSpec((None, *examples.values.shape[1:]), tf.float32),
@@ -162,5 +138,8 @@ def _pipeline(examples: Examples, batches: Callable[[], Iterator[Batch]], cardin
     ]
     if replicas > 1:
         signature.append(tf.TensorSpec((None,), tf.float32))
-    pipeline = tf.data.Dataset.from_generator(batches, output_signature=tuple(signature))
+    # Every machine makes every batch, and trains its part of it.
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    pipeline = tf.data.Dataset.from_generator(batches, output_signature=tuple(signature)).with_options(options)
     return pipeline.apply(tf.data.experimental.assert_cardinality(cardinality)).prefetch(BATCHES_AHEAD)

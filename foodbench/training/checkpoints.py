@@ -6,7 +6,7 @@ import secrets
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,12 @@ from foodbench.errors import MachineError, StoreError
 from foodbench.records.base import Record
 from foodbench.records.models import EpochMetrics
 
-__all__ = ["Checkpoint", "Reached", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Checkpoint", "Reached", "load_checkpoint", "read_checkpoint", "save_checkpoint", "write_checkpoint"]
 
 Arrays = tuple[npt.NDArray[Any], ...]
+
+ARRAYS = ("best_weights", "variables", "optimizer")
+"""The fields of a checkpoint that are arrays, in their order."""
 
 
 class Reached(Record):
@@ -49,16 +52,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         MachineError: The disk is full or the folder cannot be written.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {
-        f"{name}-{number}": array
-        for name in ("best_weights", "variables", "optimizer")
-        for number, array in enumerate(getattr(checkpoint, name))
-    }
-    reached = np.frombuffer(checkpoint.reached.model_dump_json().encode(), np.uint8)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:
-            np.savez(file, allow_pickle=False, reached=reached, **arrays)
+            save_checkpoint(file, checkpoint)
         temporary.replace(path)
     except OSError as error:
         raise MachineError(
@@ -79,13 +76,28 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         return None
     try:
         # NumPy leaves a file that it opened itself open where it cannot be read.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return Checkpoint(
-                Reached.model_validate_json(content["reached"].tobytes()),
-                *(_numbered(content, name) for name in ("best_weights", "variables", "optimizer")),
-            )
+        with path.open("rb") as file:
+            return load_checkpoint(file)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, ValidationError) as error:
         raise StoreError(f"{path} is not a readable checkpoint: {error}", "Delete its folder and run again") from error
+
+
+def save_checkpoint(file: BinaryIO, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint`` into an open file, as an archive of plain arrays."""
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"{name}-{number}": array for name in ARRAYS for number, array in enumerate(getattr(checkpoint, name))
+    }
+    reached = np.frombuffer(checkpoint.reached.model_dump_json().encode(), np.uint8)
+    np.savez(file, allow_pickle=False, reached=reached, **arrays)
+
+
+def load_checkpoint(file: BinaryIO) -> Checkpoint:
+    """Read what ``save_checkpoint`` wrote. Whatever NumPy or Pydantic raises is left to the caller."""
+    with np.load(file, allow_pickle=False) as content:
+        return Checkpoint(
+            Reached.model_validate_json(content["reached"].tobytes()),
+            *(_numbered(content, name) for name in ARRAYS),
+        )
 
 
 def _numbered(content: Any, name: str) -> Arrays:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy as np
 
 from foodbench.errors import RunFailed
 from foodbench.keras_door import keras
@@ -17,6 +19,7 @@ from foodbench.records.models import EpochMetrics
 from foodbench.training.augmentation import Augmenter
 from foodbench.training.batches import Examples, in_order, shuffled_for_ever
 from foodbench.training.checkpoints import Checkpoint, Reached, read_checkpoint, write_checkpoint
+from foodbench.training.distribution import as_on_the_first_machine, measured, naming_a_lost_machine, on_replicas
 
 __all__ = ["Phase", "PhaseResult", "run_phase"]
 
@@ -86,31 +89,62 @@ def run_phase(
         MachineError: The disk is full.
         StoreError: The checkpoint is damaged.
     """
-    images = len(draws[0])
-    steps = math.ceil(images / phase.batch_size)
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    listener = _Listener(phase, images, len(validation), progress, description, checkpoint)
-    with model.distribute_strategy.scope():
-        measured = {"metrics" if replicas == 1 else "weighted_metrics": ["accuracy"]}
-        model.compile(optimizer=_optimizer(phase, steps), loss=_loss(phase.label_smoothing), **measured)
-        begun = None if checkpoint is None else read_checkpoint(checkpoint)
-        if begun is not None:
-            listener.go_on(model, begun)
-    if not listener.ended:
-        done = len(listener.epochs)
-        model.fit(
-            shuffled_for_ever(
+    strategy = model.distribute_strategy
+    replicas = strategy.num_replicas_in_sync
+    steps = math.ceil(len(draws[0]) / phase.batch_size)
+    course = _Course(phase, len(draws[0]), len(validation), progress, description, checkpoint)
+    with naming_a_lost_machine(strategy):
+        with strategy.scope():
+            metrics = {"metrics" if replicas == 1 else "weighted_metrics": ["accuracy"]}
+            model.compile(optimizer=_optimizer(phase, steps), loss=_loss(phase.label_smoothing), **metrics)
+            _build_what_counts(model)
+            begun = None if checkpoint is None else read_checkpoint(checkpoint)
+            course.begin(model, as_on_the_first_machine(strategy, begun))
+        if not course.ended:
+            done = len(course.epochs)
+            batches = shuffled_for_ever(
                 draws, phase.batch_size, phase.seed, augment=augment, epochs_done=done, replicas=replicas
-            ),
-            steps_per_epoch=steps,
-            initial_epoch=done,
-            epochs=phase.epochs,
-            validation_data=in_order(validation, phase.batch_size, replicas=replicas),
-            callbacks=[listener],
-            shuffle=False,
-            verbose=0,
-        )
-    return PhaseResult(tuple(listener.epochs), listener.restore_kept(model))
+            )
+            _follow(course, model, batches, in_order(validation, phase.batch_size, replicas=replicas))
+        kept = as_on_the_first_machine(strategy, course.kept())
+    if kept is None:
+        raise RunFailed(f"the {phase.name} phase finished no epoch")
+    model.set_weights(kept.best_weights)
+    return PhaseResult(kept.reached.epochs, kept.reached.best)
+
+
+def _follow(course: _Course, model: Any, training: Any, validation: Any) -> None:
+    """Train epoch after epoch, to the end of the phase.
+
+    Keras' own ``fit`` cannot: on several machines it reduces a batch and the metrics wrongly
+    (https://github.com/keras-team/keras/issues/20585). Its steps are these.
+    """
+    strategy, size = model.distribute_strategy, course.phase.batch_size
+    batches, validated = (
+        # Of an endless one every replica gets a batch in every step: none has to ask the others first.
+        iter(strategy.experimental_distribute_dataset(pipeline.repeat()))
+        for pipeline in (training, validation)
+    )
+    train, validate = on_replicas(model, model.train_step), on_replicas(model, model.test_step)
+    while not course.ended:
+        began_s = time.monotonic()
+        model.reset_metrics()
+        for start in range(0, course.training, size):
+            course.refuse_divergence(train(batches))
+            course.tell(min(start + size, course.training))
+        trained = measured(model)
+        model.reset_metrics()
+        for start in range(0, course.validation, size):
+            validate(validated)
+            course.tell(course.training + min(start + size, course.validation))
+        course.add(model, trained, measured(model), time.monotonic() - began_s)
+
+
+def _build_what_counts(model: Any) -> None:
+    """Let the optimizer and the metrics make their variables: TensorFlow cannot on every replica, once these run."""
+    model.optimizer.build(model.trainable_variables)
+    classes = model.output_shape[-1]
+    model.compute_metrics(None, np.zeros(1, np.int64), np.full((1, classes), 1 / classes, np.float32), np.ones(1))
 
 
 def _optimizer(phase: Phase, steps_per_epoch: int) -> Any:
@@ -133,8 +167,8 @@ def _loss(label_smoothing: float) -> Any:
     return smoothed
 
 
-class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Follows one fit: records epochs, keeps the best weights, ends it early, tells how far it is."""
+class _Course:
+    """Follows one phase: records epochs, keeps the best weights, says when it ends, tells how far it is."""
 
     def __init__(
         self,
@@ -145,102 +179,99 @@ class _Listener(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships 
         description: str,
         checkpoint: Path | None,
     ) -> None:
-        super().__init__()
+        self.phase = phase
+        self.training = training
+        """Number of images."""
+        self.validation = validation
         self.epochs: list[EpochMetrics] = []
         self.ended = False
         self._best = phase.to_better
-        self._phase = phase
-        self._images = (training, validation)
         self._progress = progress
         self._description = description
         self._checkpoint = checkpoint
-        self._best_weights: Sequence[Any] | None = None
-        self._began_s = 0.0
+        self._best_weights: Sequence[Any] = ()
         self._written_s = time.monotonic()
 
-    def go_on(self, model: Any, begun: Checkpoint) -> None:
-        """Bring ``model``, compiled, and this listener to where they were after the last epoch written."""
+    def begin(self, model: Any, begun: Checkpoint | None) -> None:
+        """Begin with ``model``, compiled; or bring it and this course to where they were after the last epoch written."""
+        self._best_weights = model.get_weights()
+        if begun is None:
+            return
         self.epochs = list(begun.reached.epochs)
         self.ended = begun.reached.ended
         self._best, self._best_weights = begun.reached.best, begun.best_weights
         if not self.ended:
-            model.optimizer.build(model.trainable_variables)
             for variable, value in zip(model.variables, begun.variables, strict=True):
                 variable.assign(value)
             for variable, value in zip(model.optimizer.variables, begun.optimizer, strict=True):
                 variable.assign(value)
             self._progress.say(f"{self._description}: goes on after epoch {len(self.epochs)}")
 
-    def on_train_begin(self, _logs: Mapping[str, float] | None = None) -> None:
-        if self._best_weights is None:
-            self._best_weights = self.model.get_weights()
+    def refuse_divergence(self, losses: Sequence[float]) -> None:
+        """Raise RunFailed where a loss of training is no number any more."""
+        for loss in losses:
+            if not math.isfinite(loss):
+                raise RunFailed(
+                    f"the training loss became {loss} in epoch {len(self.epochs) + 1} of the {self.phase.name} "
+                    f"phase (learning rate {self.phase.learning_rate:g})",
+                    "Lower the learning rate",
+                )
 
-    def on_epoch_begin(self, _epoch: int, _logs: Mapping[str, float] | None = None) -> None:
-        self._began_s = time.monotonic()
+    def tell(self, images_of_epoch: int) -> None:
+        """Tell how far the phase is."""
+        per_epoch = self.training + self.validation
+        done = len(self.epochs) * per_epoch + images_of_epoch
+        self._progress.step(self._description, done, self.phase.epochs * per_epoch)
 
-    def on_train_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:
-        if not math.isfinite(logs["loss"]):
-            raise RunFailed(
-                f"the training loss became {logs['loss']} in epoch {len(self.epochs) + 1} of the {self._phase.name} "
-                f"phase (learning rate {self._phase.learning_rate:g})",
-                "Lower the learning rate",
-            )
-        self._tell(min((batch + 1) * self._phase.batch_size, self._images[0]))
-
-    def on_test_batch_end(self, batch: int, logs: Mapping[str, float]) -> None:  # noqa: ARG002  Keras names it
-        self._tell(self._images[0] + min((batch + 1) * self._phase.batch_size, self._images[1]))
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float]) -> None:
+    def add(self, model: Any, trained: tuple[float, float], validated: tuple[float, float], duration_s: float) -> None:
+        """Record an epoch by its losses and accuracies, keep its weights where they are the best, write it down."""
         metrics = EpochMetrics(
-            phase=self._phase.name,
-            epoch=epoch + 1,
-            training_loss=logs["loss"],
-            training_accuracy=logs["accuracy"],
-            validation_loss=_finite(logs["val_loss"], self._phase),
-            validation_accuracy=logs["val_accuracy"],
-            duration_s=time.monotonic() - self._began_s,
+            phase=self.phase.name,
+            epoch=len(self.epochs) + 1,
+            training_loss=trained[0],
+            training_accuracy=trained[1],
+            validation_loss=_finite(validated[0], self.phase),
+            validation_accuracy=validated[1],
+            duration_s=duration_s,
         )
         self.epochs.append(metrics)
-        patience = self._phase.patience_epochs
+        patience = self.phase.patience_epochs
+        without_better = 0
         if patience is None or self._best is None or metrics.validation_loss < self._best.validation_loss:
-            self._best, self._best_weights = metrics, self.model.get_weights()
-        elif metrics.epoch - self._last_better_epoch() >= patience:
-            self.model.stop_training = True
-        self.ended = self.model.stop_training or metrics.epoch == self._phase.epochs
+            self._best, self._best_weights = metrics, model.get_weights()
+        else:
+            without_better = metrics.epoch - self._last_better_epoch()
+        self.ended = metrics.epoch == self.phase.epochs or (patience is not None and without_better >= patience)
         if self.ended or time.monotonic() - self._written_s >= CHECKPOINT_INTERVAL_S:
-            self._write()
+            self._write(model)
             self._written_s = time.monotonic()
+        if self.ended:
+            self._tell_end()
 
-    def on_train_end(self, _logs: Mapping[str, float] | None = None) -> None:
-        total = self._phase.epochs * sum(self._images)
-        self._progress.step(self._description, total, total)
-        if len(self.epochs) < self._phase.epochs:
-            self._progress.say(
-                f"{self._description}: ended after {len(self.epochs)} of {self._phase.epochs} epochs, "
-                f"{self._phase.patience_epochs} without a lower validation loss"
-            )
-
-    def restore_kept(self, model: Any) -> EpochMetrics:
-        """Give the model the weights of the epoch that is kept, and return it."""
+    def kept(self) -> Checkpoint | None:
+        """Return the epochs and the weights that are kept; None before the first."""
         if self._best is None:
-            raise RunFailed(f"the {self._phase.name} phase finished no epoch")
-        model.set_weights(self._best_weights)
-        return self._best
-
-    def _write(self) -> None:
-        if self._checkpoint is None or self._best is None or self._best_weights is None:
-            return
+            return None
         reached = Reached(epochs=tuple(self.epochs), best=self._best, ended=self.ended)
-        rest = () if self.ended else (_values(self.model.variables), _values(self.model.optimizer.variables))
-        write_checkpoint(self._checkpoint, Checkpoint(reached, tuple(self._best_weights), *rest))
+        return Checkpoint(reached, tuple(self._best_weights))
+
+    def _write(self, model: Any) -> None:
+        kept = self.kept()
+        if self._checkpoint is not None and kept is not None:
+            rest = () if self.ended else (_values(model.variables), _values(model.optimizer.variables))
+            write_checkpoint(self._checkpoint, Checkpoint(kept.reached, kept.best_weights, *rest))
 
     def _last_better_epoch(self) -> int:
         return self._best.epoch if self._best in self.epochs else 0
 
-    def _tell(self, images_of_epoch: int) -> None:
-        per_epoch = sum(self._images)
-        done = len(self.epochs) * per_epoch + images_of_epoch
-        self._progress.step(self._description, done, self._phase.epochs * per_epoch)
+    def _tell_end(self) -> None:
+        total = self.phase.epochs * (self.training + self.validation)
+        self._progress.step(self._description, total, total)
+        if len(self.epochs) < self.phase.epochs:
+            self._progress.say(
+                f"{self._description}: ended after {len(self.epochs)} of {self.phase.epochs} epochs, "
+                f"{self.phase.patience_epochs} without a lower validation loss"
+            )
 
 
 def _values(variables: Sequence[Any]) -> tuple[Any, ...]:

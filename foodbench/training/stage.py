@@ -44,7 +44,8 @@ def train(
     takes the place of the recipe, on a part of the data set; the marks say that too. A file of the user's
     own is the base that the recipe trains, or, where it is a classifier already, is taken as it is.
 
-    Where TensorFlow sees several GPUs, they share every batch. Frozen layers are computed by one of them.
+    Where TensorFlow sees several GPUs, they share every batch. Frozen layers are computed by one of them. The machines
+    that TF_CONFIG names share it too: each is given the same command, and stores the same model.
 
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
@@ -56,9 +57,10 @@ def train(
 
     Raises:
         InputError: The specification names no backbone, or one that cannot be built so, or a weights
-            file that does not fit it; or its backbone is a file that fits neither use.
-        MachineError: TensorFlow or the ImageNet weights are not on this machine, TF_CONFIG names several
-            machines, or the disk is full.
+            file that does not fit it; or its backbone is a file that fits neither use; or the machines of
+            TF_CONFIG do not train the same.
+        MachineError: TensorFlow or the ImageNet weights are not on this machine, TF_CONFIG cannot be used, another
+            of its machines is lost, or the disk is full.
         RunFailed: Training diverged.
     """
     spec = resolve(spec)
@@ -100,11 +102,15 @@ def _train_anew(
     progress.say(f"Training {spec.name}: TensorFlow is being started")
     from foodbench.keras_door import keras
     from foodbench.training.backbones import TrainedClassifier, count_parameters
-    from foodbench.training.distribution import choose_strategy
+    from foodbench.training.distribution import choose_strategy, machines_that_train, refuse_different_work
 
     forget_peak_memory()
-    keras.utils.set_random_seed(spec.recipe.seed)
+    machines = machines_that_train()
+    if machines > 1:
+        progress.say(f"{spec.name}: begins when this command has been given on all {machines} machines of TF_CONFIG")
     strategy = choose_strategy()
+    refuse_different_work(strategy, digest)
+    keras.utils.set_random_seed(spec.recipe.seed)
     with strategy.scope():
         classifier = _build(spec, len(dataset.record.classes), weights.path)
     replicas = strategy.num_replicas_in_sync
@@ -114,7 +120,8 @@ def _train_anew(
         trained = "nothing"
         progress.say(f"{spec.name}: {spec.backbone} is a classifier of these classes already. It is taken as it is")
     elif replicas > 1:
-        progress.say(f"{spec.name}: {replicas} GPUs share every batch")
+        several = f"{replicas} GPUs" if machines == 1 else f"{machines} machines, {replicas} replicas in all,"
+        progress.say(f"{spec.name}: {several} share every batch")
     images = scaled_splits(spec, dataset, store, progress)
     began_s = time.monotonic()
     # What training keeps to go on from stays until the model is stored: whatever fails after it costs no epoch.

@@ -1,14 +1,16 @@
 """Trains under two replicas, and without, in a process of its own: TensorFlow's devices are fixed once it has begun.
 
-    python -P tests/mirrored_training.py phase|stage FOLDER [BASE_WEIGHTS]
+    python -P tests/distributed_training.py phase|stage|machine|different|lost FOLDER [BASE_WEIGHTS]
 
-Two logical CPU devices stand for two GPUs. What was reached is printed as JSON, in one line.
+Two logical CPU devices stand for two GPUs; where TF_CONFIG names machines, this process is one of them. What was
+reached is printed as JSON, in one line.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 import numpy as np
 from tiny_training import Heard, draw_dataset, tiny_recipe, tiny_spec
 
+from foodbench.errors import FoodbenchError
 from foodbench.keras_door import keras, tf
 from foodbench.progress import Silent
 from foodbench.records.experiments import Augmentation, FineTuning
@@ -118,8 +121,64 @@ def phase(folder: Path) -> dict[str, Any]:
     return reached
 
 
+def machine(folder: Path) -> dict[str, Any]:
+    """Train phases together with another process: whole, and gone on with where this one has lost its checkpoint."""
+    phases.CHECKPOINT_INTERVAL_S = 0
+    strategy = distribution.choose_strategy()
+    reached: dict[str, Any] = {"two": run(strategy), "normalised": run(strategy, normalised=True, epochs=2)}
+    checkpoint = folder / "head.npz"
+    with contextlib.suppress(Interrupted):
+        run(strategy, checkpoint=checkpoint, progress=InterruptsAfter(2 * (31 + 9)))
+    if task() == 1:
+        checkpoint.unlink()
+    progress = Heard()
+    reached["resumed"] = run(strategy, checkpoint=checkpoint, progress=progress)
+    reached["lines"] = progress.lines
+    augment = build_augmenter(Augmentation(), 5)
+    reached["augmented"] = run(strategy, augment=augment, batch_size=31 - 1, examples=31 - 1, epochs=2)
+    return reached
+
+
+def different(_folder: Path) -> dict[str, Any]:
+    """Begin another model than the other machine does."""
+    strategy = distribution.choose_strategy()
+    distribution.refuse_different_work(strategy, "ab" * 32)
+    try:
+        distribution.refuse_different_work(strategy, f"{task():02x}" * 32)
+    except FoodbenchError as error:
+        return {"error": [error.exit_code, str(error)]}
+    return {}
+
+
+class EndsTheSecond(InterruptsAfter):
+    """Ends the process of the second machine at once, as if it had lost its power."""
+
+    def step(self, description: str, done: float, total: float) -> None:
+        try:
+            super().step(description, done, total)
+        except Interrupted:
+            if task() == 1:
+                os._exit(0)
+
+
+def lost(folder: Path) -> dict[str, Any]:
+    """Train until the other machine is gone."""
+    phases.CHECKPOINT_INTERVAL_S = 0
+    strategy = distribution.choose_strategy()
+    try:
+        run(strategy, checkpoint=folder / "head.npz", progress=EndsTheSecond(2 * (31 + 9)))
+    except FoodbenchError as error:
+        return {"error": [error.exit_code, str(error)], "kept": [path.name for path in folder.iterdir()]}
+    return {}
+
+
+def task() -> int:
+    """Return which of the machines this is."""
+    return int(json.loads(os.environ["TF_CONFIG"])["task"]["index"])
+
+
 def stage(folder: Path, base_weights: str) -> dict[str, Any]:
-    """Train a head and then the last layers of the base under two replicas."""
+    """Train a head and then the last layers of the base under two replicas, by two GPUs or two machines."""
     store = Store(folder)
     tuning = FineTuning(epochs=1, learning_rate=1e-3)
     recipe = tiny_recipe(augmentation=Augmentation(), fine_tuning=tuning, batch_size=15)
@@ -131,12 +190,13 @@ def stage(folder: Path, base_weights: str) -> dict[str, Any]:
 
 def main() -> None:
     """Run what the command line names."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    distribution.accelerators = lambda: TWO
     what, folder, *rest = sys.argv[1:]
-    reached = phase(Path(folder)) if what == "phase" else stage(Path(folder), *rest)
-    sys.stdout.write(json.dumps(reached) + "\n")
+    if "TF_CONFIG" not in os.environ:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+        distribution.accelerators = lambda: TWO
+    works: dict[str, Any] = {"phase": phase, "stage": stage, "machine": machine, "different": different, "lost": lost}
+    sys.stdout.write(json.dumps(works[what](Path(folder), *rest)) + "\n")
 
 
 if __name__ == "__main__":
