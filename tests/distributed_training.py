@@ -23,11 +23,12 @@ from foodbench.keras_door import keras, tf
 from foodbench.progress import Silent
 from foodbench.records.experiments import Augmentation, FineTuning
 from foodbench.store import Store
-from foodbench.training import distribution, phases, train
+from foodbench.training import course, distribution, train
 from foodbench.training.augmentation import build_augmenter
 from foodbench.training.batches import as_it_is
 from foodbench.training.checkpoints import read_checkpoint
-from foodbench.training.phases import Phase, run_phase
+from foodbench.training.course import Phase
+from foodbench.training.phases import run_phase
 
 TWO = ["CPU:0", "CPU:1"]
 
@@ -103,7 +104,7 @@ def run(
 
 def phase(folder: Path) -> dict[str, Any]:
     """Train a phase without and with two replicas, interrupted and gone on with, and augmented."""
-    phases.CHECKPOINT_INTERVAL_S = 0
+    course.CHECKPOINT_INTERVAL_S = 0
     one, two = tf.distribute.get_strategy(), distribution.choose_strategy()
     reached = {"one": run(one), "two": run(two)}
     checkpoint = folder / "head.npz"
@@ -123,7 +124,7 @@ def phase(folder: Path) -> dict[str, Any]:
 
 def machine(folder: Path) -> dict[str, Any]:
     """Train phases together with another process: whole, and gone on with where this one has lost its checkpoint."""
-    phases.CHECKPOINT_INTERVAL_S = 0
+    course.CHECKPOINT_INTERVAL_S = 0
     strategy = distribution.choose_strategy()
     reached: dict[str, Any] = {"two": run(strategy), "normalised": run(strategy, normalised=True, epochs=2)}
     checkpoint = folder / "head.npz"
@@ -163,7 +164,7 @@ class EndsTheSecond(InterruptsAfter):
 
 def lost(folder: Path) -> dict[str, Any]:
     """Train until the other machine is gone."""
-    phases.CHECKPOINT_INTERVAL_S = 0
+    course.CHECKPOINT_INTERVAL_S = 0
     strategy = distribution.choose_strategy()
     try:
         run(strategy, checkpoint=folder / "head.npz", progress=EndsTheSecond(2 * (31 + 9)))

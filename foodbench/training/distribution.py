@@ -36,6 +36,15 @@ TRAINING_TASKS = ("chief", "worker")
 
 UNKNOWN_TASKS = ("master", "ps")
 
+LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+"""What a collective operation raises where one of the machines is gone, as gRPC and TensorFlow call it."""
+
 LENGTH = struct.Struct("<q")
 
 
@@ -169,7 +178,7 @@ def naming_a_lost_machine(strategy: Any) -> Iterator[None]:
     """Raise MachineError where another machine has ended while this one needs it."""
     try:
         yield
-    except tf.errors.OpError as error:
+    except LOST as error:
         if not _on_several_machines(strategy):
             raise
         raise MachineError(

@@ -13,8 +13,9 @@ from foodbench.records.models import EpochMetrics
 from foodbench.training.augmentation import build_augmenter
 from foodbench.training.backbones import Classifier, unfreeze_last
 from foodbench.training.batches import Examples
+from foodbench.training.course import Phase
 from foodbench.training.frozen import FrozenPart, Inputs
-from foodbench.training.phases import Phase, PhaseResult, run_phase
+from foodbench.training.phases import PhaseResult, run_phase
 from foodbench.training.splitting import Cut, cut_before_last
 
 __all__ = ["NOTHING_TRAINED", "TrainedPhases", "follow_recipe", "head_phase"]

@@ -28,10 +28,10 @@ from pathlib import Path
 from tiny_training import draw_dataset
 from foodbench.records.experiments import ModelSpec
 from foodbench.store import Store
-from foodbench.training import phases, train
+from foodbench.training import course, train
 
 root, spec, images = sys.argv[1:]
-phases.CHECKPOINT_INTERVAL_S = 0
+course.CHECKPOINT_INTERVAL_S = 0
 
 class Killer:
     def say(self, line):

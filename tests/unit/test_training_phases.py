@@ -37,7 +37,7 @@ def regression() -> Any:
 
 
 def phase(**replaced: Any) -> Any:
-    from foodbench.training.phases import Phase
+    from foodbench.training.course import Phase
 
     values = {
         "name": "head",
@@ -158,9 +158,9 @@ class InterruptsAfter(Heard):
 def test_a_phase_goes_on_from_its_checkpoint_as_if_it_had_never_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schedule: str
 ) -> None:
-    from foodbench.training import phases
+    from foodbench.training import course
 
-    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    monkeypatch.setattr(course, "CHECKPOINT_INTERVAL_S", 0)
     what = phase(epochs=5, learning_rate_schedule=schedule, weight_decay=1e-2, label_smoothing=0.1)
     whole, resumed, path = regression(), regression(), tmp_path / "head.npz"
     expected = run(whole, what, examples(5, 2))
@@ -195,9 +195,9 @@ def test_a_checkpoint_that_would_need_to_be_run_is_refused(tmp_path: Path) -> No
 
 
 def test_a_full_disk_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from foodbench.training import phases
+    from foodbench.training import course
 
-    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    monkeypatch.setattr(course, "CHECKPOINT_INTERVAL_S", 0)
     path = tmp_path / "head.npz"
     with pytest.raises(Interrupted):
         run(regression(), phase(), examples(5, 2), InterruptsAfter(30 + 15), checkpoint=path)
@@ -216,10 +216,10 @@ def test_a_full_disk_loses_no_checkpoint(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_validation_loss_that_is_no_number_loses_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from foodbench.training import phases
+    from foodbench.training import course
     from foodbench.training.batches import as_it_is
 
-    monkeypatch.setattr(phases, "CHECKPOINT_INTERVAL_S", 0)
+    monkeypatch.setattr(course, "CHECKPOINT_INTERVAL_S", 0)
     path = tmp_path / "head.npz"
     with pytest.raises(Interrupted):
         run(regression(), phase(), examples(5, 2), InterruptsAfter(30 + 15), checkpoint=path)
