@@ -131,7 +131,7 @@ class ModelArtifact(Record):
     peak_memory_bytes: int | None = None
     """Largest resident set of the training process, TensorFlow included; None where it could not be read."""
     replicas_in_training: int = 1
-    """How many GPUs shared every batch; 1 also without one."""
+    """How many devices of all machines shared every batch; 1 where none was shared."""
     token_training_images: int | None = None
     """Training images of a token training; None where the recipe was followed on all of them."""
     provenance: Provenance

@@ -44,8 +44,9 @@ def train(
     takes the place of the recipe, on a part of the data set; the marks say that too. A file of the user's
     own is the base that the recipe trains, or, where it is a classifier already, is taken as it is.
 
-    Where TensorFlow sees several GPUs, they share every batch. Frozen layers are computed by one of them. The machines
-    that TF_CONFIG names share it too: each is given the same command, and stores the same model.
+    Where TensorFlow sees several GPUs, they share every batch. So do the machines that
+    TF_CONFIG names: each is given the same command, and stores the same model. Frozen layers are computed by one GPU,
+    and on each machine anew.
 
     Args:
         spec: The model and its recipe. Equal seeds give equal models on one machine.
